@@ -1,0 +1,1 @@
+"""The model: prompts, the continuous-batching engine and what it is fed. Knows no Flask, Celery or SQL."""

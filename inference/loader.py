@@ -1,0 +1,171 @@
+"""Loads a model of the catalogue, quantized as it says, ready for the engine."""
+
+import logging
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoConfig, AutoModelForCausalLM, BitsAndBytesConfig, PreTrainedModel
+from transformers.utils import logging as transformers_logging
+
+from inference.architecture import (
+    check_packing,
+    measure_layers,
+    refuse_unsupported,
+    refuse_unsupported_config,
+)
+from inference.cache import LayerShape
+from inference.catalog import DTYPES_OF_PLAIN_WEIGHTS, ModelSpec
+from inference.errors import ModelLoadError
+from inference.packaged import find_packaged, prepare_weights
+from inference.precision import choose_quantization
+from inference.prompts import PromptRenderer
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedModel:
+    """A model in evaluation mode with what the engine needs to know about it.
+
+    ``quantization`` and ``dtype`` are what was chosen, never "auto". ``layers`` is the shape of
+    each attention layer's keys and values.
+    """
+
+    spec: ModelSpec
+    model: PreTrainedModel
+    renderer: PromptRenderer
+    eos_token_ids: frozenset[int]
+    quantization: str
+    dtype: str
+    revision: str | None
+    vocab_size: int
+    layers: Mapping[int, LayerShape]
+    load_seconds: float
+
+    @property
+    def context_length(self) -> int:
+        return self.spec.context_length
+
+    @property
+    def device(self) -> torch.device:
+        device: torch.device = self.model.device
+        return device
+
+
+def load_model(spec: ModelSpec, cache_dir: Path, device: str | None = None) -> LoadedModel:
+    """Load ``spec`` onto ``device`` (None: the GPU where there is one, else the CPU).
+
+    Raises ModelLoadError with the reason: weights that can't be read, a model that the engine can't
+    run, a context length beyond the model's, or a quantization that this machine lacks.
+    """
+    started = time.monotonic()
+    target = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    use_available_cores()
+    renderer = PromptRenderer.for_model(spec, cache_dir)
+    packaged = find_packaged(spec.source)
+    location = str(prepare_weights(cache_dir, packaged) if packaged else spec.source)
+    revision = packaged.version if packaged else spec.revision
+    where: dict[str, Any] = {"revision": spec.revision or "main", "local_files_only": Path(location).is_dir()}
+    config = _read_config(spec, location, where)
+    quantization = choose_quantization(spec, config, target)
+    dtype = _choose_dtype(spec, quantization, target)
+    model = _read_weights(spec, location, where, quantization, dtype, target)
+    refuse_unsupported(model)
+    layers, expected = measure_layers(model)
+    check_packing(model, layers, expected)
+    loaded = LoadedModel(
+        spec=spec,
+        model=model,
+        renderer=renderer,
+        eos_token_ids=renderer.eos_token_ids,
+        quantization=quantization,
+        dtype=str(dtype).removeprefix("torch."),
+        revision=revision,
+        vocab_size=model.get_input_embeddings().weight.shape[0],
+        layers=layers,
+        load_seconds=time.monotonic() - started,
+    )
+    _log(loaded)
+    return loaded
+
+
+def use_available_cores() -> None:
+    """Let torch use the cores this process may run on, which in a container are fewer than there are."""
+    torch.set_num_threads(
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    )
+
+
+def _read_config(spec: ModelSpec, location: str, where: dict[str, Any]) -> Any:
+    try:
+        config = AutoConfig.from_pretrained(location, **where)
+    except (OSError, ValueError, KeyError) as error:
+        raise ModelLoadError(f"The configuration of {spec.source} can't be read: {error}") from error
+    refuse_unsupported_config(config)
+    longest = getattr(config.get_text_config(), "max_position_embeddings", None)
+    if longest is not None and spec.context_length > longest:
+        raise ModelLoadError(
+            f"The context length of {spec.name} is {spec.context_length}; the model was made for {longest}."
+        )
+    return config
+
+
+def _choose_dtype(spec: ModelSpec, quantization: str, device: torch.device) -> torch.dtype:
+    name = DTYPES_OF_PLAIN_WEIGHTS.get(quantization, spec.dtype)
+    if name == "auto":
+        name = "bfloat16" if device.type == "cuda" else "float32"
+    dtype: torch.dtype = getattr(torch, name)
+    return dtype
+
+
+def _read_weights(
+    spec: ModelSpec,
+    location: str,
+    where: dict[str, Any],
+    quantization: str,
+    dtype: torch.dtype,
+    device: torch.device,
+) -> PreTrainedModel:
+    transformers_logging.disable_progress_bar()
+    try:
+        model = AutoModelForCausalLM.from_pretrained(
+            location,
+            dtype=dtype,
+            quantization_config=_quantization_config(quantization, dtype),
+            device_map={"": device},
+            **where,
+        )
+    except Exception as error:
+        # transformers, bitsandbytes and safetensors raise anything here.
+        raise ModelLoadError(f"{spec.source} can't be loaded as {quantization}: {error}") from error
+    model.eval()
+    return model
+
+
+def _quantization_config(quantization: str, dtype: torch.dtype) -> BitsAndBytesConfig | None:
+    if quantization == "int8":
+        # It would say at every layer of every step that it rounds its input to half precision.
+        logging.getLogger("bitsandbytes.autograd._functions").setLevel(logging.ERROR)
+        return BitsAndBytesConfig(load_in_8bit=True)
+    if quantization == "nf4":
+        return BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=dtype)
+    return None
+
+
+def _log(loaded: LoadedModel) -> None:
+    logger.info(
+        "model loaded",
+        extra={
+            "action": "model_loaded",
+            "model": loaded.spec.name,
+            "quantization": loaded.quantization,
+            "dtype": loaded.dtype,
+            "device": str(loaded.device),
+            "load_seconds": round(loaded.load_seconds, 3),
+        },
+    )

@@ -1,0 +1,119 @@
+"""From messages or text to the token ids a model is asked to continue. Torch-free."""
+
+import json
+from collections.abc import Mapping, Sequence
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Any
+
+from jinja2.exceptions import TemplateError
+from tokenizers import Tokenizer
+from transformers import AutoTokenizer, PreTrainedTokenizerFast
+from transformers.utils import cached_file
+
+from inference.catalog import ModelSpec
+from inference.control_tokens import ControlTokens
+from inference.detokenize import build_token_bytes
+from inference.errors import InvalidPrompt, ModelLoadError
+from inference.packaged import find_packaged, prepare_tokenizer
+
+ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "function"})
+TEMPLATE_FAILURES = (TemplateError, TypeError, ValueError, KeyError, AttributeError, IndexError)
+
+
+class PromptRenderer:
+    """A model's tokenizer and chat template. Any number of threads may use one.
+
+    The tokenizer underneath never has padding or truncation switched on, so that encoding changes
+    nothing in it.
+    """
+
+    def __init__(self, tokenizer: PreTrainedTokenizerFast, eos_token_ids: frozenset[int]) -> None:
+        self._tokenizer = tokenizer
+        self._backend: Tokenizer = tokenizer.backend_tokenizer
+        self._backend.no_padding()
+        self._backend.no_truncation()
+        self._control = ControlTokens(self._backend)
+        self.eos_token_ids = eos_token_ids
+
+    @classmethod
+    def for_model(cls, spec: ModelSpec, cache_dir: Path) -> "PromptRenderer":
+        """The renderer of a model, loaded on the first call. Raises ModelLoadError."""
+        return _load(spec.source, spec.revision, cache_dir)
+
+    def chat(self, messages: Sequence[Mapping[str, object]]) -> list[int]:
+        """The tokens of a conversation, up to where the assistant is to answer.
+
+        Text in a message that is spelled like a control token (``<|im_end|>``) stays text. Raises
+        InvalidPrompt where the template refuses the messages.
+        """
+        for index, message in enumerate(messages):
+            if message.get("role") not in ROLES:
+                raise InvalidPrompt(f"messages[{index}].role must be one of {', '.join(sorted(ROLES))}.")
+        guarded = self._control.guard(messages)
+        try:
+            text = self._tokenizer.apply_chat_template(guarded, tokenize=False, add_generation_prompt=True)
+        except TEMPLATE_FAILURES as error:
+            raise InvalidPrompt(f"The model's chat template refuses the messages: {error}") from error
+        return self._not_empty(self._control.encode(_encodable(str(text))))
+
+    def completion(self, text: str) -> list[int]:
+        """The tokens of a plain prompt, with those the tokenizer puts before any text.
+
+        Here the caller writes the whole prompt, template included, so control tokens spelled in it
+        are control tokens. Raises InvalidPrompt.
+        """
+        return self._not_empty(self._backend.encode(_encodable(text)).ids)
+
+    def decode(self, token_ids: Sequence[int]) -> str:
+        """The text of the tokens, special tokens left out."""
+        return self._backend.decode(list(token_ids), skip_special_tokens=True)
+
+    @cached_property
+    def token_bytes(self) -> Sequence[bytes]:
+        """The bytes of each token id, for decoding token by token. Raises ModelLoadError."""
+        return build_token_bytes(self._backend)
+
+    @staticmethod
+    def _not_empty(token_ids: list[int]) -> list[int]:
+        if not token_ids:
+            raise InvalidPrompt("The prompt is empty.")
+        return token_ids
+
+
+def _encodable(text: str) -> str:
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise InvalidPrompt("The prompt holds half of a surrogate pair, which is no text.") from error
+    return text
+
+
+@lru_cache(maxsize=32)
+def _load(source: str, revision: str | None, cache_dir: Path) -> PromptRenderer:
+    packaged = find_packaged(source)
+    location = str(prepare_tokenizer(cache_dir, packaged) if packaged else source)
+    # A folder must never make transformers ask the hub about it.
+    where: dict[str, Any] = {"revision": revision or "main", "local_files_only": Path(location).is_dir()}
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(location, **where)
+        eos_token_ids = _read_eos_token_ids(location, where)
+    except (OSError, ValueError, KeyError) as error:
+        raise ModelLoadError(f"The tokenizer of {source} can't be loaded: {error}") from error
+    if not isinstance(tokenizer, PreTrainedTokenizerFast):
+        raise ModelLoadError(f"The tokenizer of {source} has no fast version.")
+    if tokenizer.eos_token_id is not None:
+        eos_token_ids |= {tokenizer.eos_token_id}
+    return PromptRenderer(tokenizer, frozenset(eos_token_ids))
+
+
+def _read_eos_token_ids(location: str, where: dict[str, Any]) -> set[int]:
+    path = cached_file(
+        location, "generation_config.json", _raise_exceptions_for_missing_entries=False, **where
+    )
+    if path is None:
+        return set()
+    found = json.loads(Path(path).read_text("utf-8")).get("eos_token_id")
+    if found is None:
+        return set()
+    return set(found) if isinstance(found, list) else {int(found)}

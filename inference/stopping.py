@@ -1,0 +1,50 @@
+"""Search for stop strings in text that arrives in pieces."""
+
+from collections.abc import Sequence
+
+
+class StopSearch:
+    """Passes text on until a stop string is complete.
+
+    Text that could be the start of a stop string is held back, so no part of one is ever passed
+    on. The result depends on the text alone, not on how it is cut into pieces: the stop string
+    that is complete first wins, and of two complete at the same character the longer.
+    """
+
+    def __init__(self, stops: Sequence[str]) -> None:
+        self._stops = tuple(stops)
+        self._longest = max(map(len, stops), default=0)
+        self._held = ""
+        self.matched = False
+
+    def push(self, text: str) -> str:
+        """Take the next piece; returns what may be passed on. After a match that is always ""."""
+        if self.matched:
+            return ""
+        if not self._stops:
+            return text
+        seen = self._held + text
+        start = self._find(seen)
+        if start is not None:
+            self.matched = True
+            self._held = ""
+            return seen[:start]
+        keep = self._length_to_hold(seen)
+        self._held = seen[len(seen) - keep :]
+        return seen[: len(seen) - keep]
+
+    def flush(self) -> str:
+        """The end of the text: what was held back, as no stop string can follow."""
+        held, self._held = self._held, ""
+        return held
+
+    def _find(self, text: str) -> int | None:
+        matches = [(start + len(stop), start) for stop in self._stops if (start := text.find(stop)) >= 0]
+        return min(matches)[1] if matches else None
+
+    def _length_to_hold(self, text: str) -> int:
+        for length in range(min(self._longest - 1, len(text)), 0, -1):
+            tail = text[-length:]
+            if any(stop.startswith(tail) for stop in self._stops):
+                return length
+        return 0

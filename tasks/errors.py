@@ -1,0 +1,99 @@
+"""Everything the platform refuses or fails at; the docstring is the default message."""
+
+
+class TokenmillError(Exception):
+    """Something went wrong."""
+
+    code = "error"
+
+    def __init__(
+        self,
+        message: str | None = None,
+        *,
+        param: str | None = None,
+        code: str | None = None,
+        details: tuple[dict[str, object], ...] = (),
+    ) -> None:
+        self.message = message or (self.__doc__ or "").strip()
+        self.param = param
+        self.code = code or self.code
+        self.details = details
+        super().__init__(self.message)
+
+
+class InvalidRequest(TokenmillError):
+    """The request is not valid."""
+
+    code = "invalid_value"
+
+
+class UnknownModelRequested(TokenmillError):
+    """The model does not exist or this project has no access to it."""
+
+    code = "model_not_found"
+
+
+class ContextLengthExceeded(InvalidRequest):
+    """The prompt and the tokens asked for do not fit the model's context."""
+
+    code = "context_length_exceeded"
+
+
+class AuthenticationFailed(TokenmillError):
+    """The API key is missing or not valid."""
+
+    code = "invalid_api_key"
+
+
+class JobNotFound(TokenmillError):
+    """No such job."""
+
+    code = "job_not_found"
+
+
+class JobAlreadyEnded(TokenmillError):
+    """The job has already ended."""
+
+    code = "job_already_ended"
+
+
+class IdempotencyKeyReused(TokenmillError):
+    """The idempotency key was used with another request body."""
+
+    code = "idempotency_key_reused"
+
+
+class InsufficientQuota(TokenmillError):
+    """The project's budget does not cover this request."""
+
+    code = "insufficient_quota"
+
+
+class DatabaseUnavailable(TokenmillError):
+    """The database can't be reached; nothing was changed. Try again shortly."""
+
+    code = "database_unavailable"
+
+
+class BrokerUnavailable(TokenmillError):
+    """The message broker can't be reached."""
+
+    code = "broker_unavailable"
+
+
+class SchemaOutdated(TokenmillError):
+    """The database schema is not the one this version needs; run `tokenmill db upgrade`."""
+
+    code = "schema_outdated"
+
+
+class ProjectNotFound(TokenmillError):
+    """No such project."""
+
+    code = "project_not_found"
+
+
+class KeyNotFound(TokenmillError):
+    """No such API key."""
+
+    code = "key_not_found"

@@ -1,0 +1,97 @@
+"""News that nobody must rely on: who ended, who is to be cancelled. Everything here is also in Postgres.
+
+One fanout exchange; every process that listens has a queue of its own that dies with it.
+"""
+
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from time import monotonic
+from uuid import uuid4
+
+import structlog
+from kombu import Connection, Consumer, Exchange, Message, Queue
+from kombu.exceptions import OperationalError
+
+from tasks.app import app
+from tasks.settings import settings
+
+ENDED = "ended"
+CANCEL = "cancel"
+
+_HEARTBEAT_SECONDS = 20
+
+log = structlog.get_logger(__name__)
+
+EventHandler = Callable[[str, list[str]], None]
+
+
+def _exchange() -> Exchange:
+    return Exchange(
+        f"{settings().queue_prefix}.events", type="fanout", durable=True, delivery_mode="transient"
+    )
+
+
+def publish(kind: str, job_ids: Sequence[str]) -> None:
+    """Tell whoever listens; a broker that is away is only logged, for listeners also look by themselves."""
+    try:
+        with app.producer_pool.acquire(block=True, timeout=1) as producer:
+            producer.publish(
+                {"kind": kind, "job_ids": list(job_ids)},
+                exchange=_exchange(),
+                declare=[_exchange()],
+                serializer="json",
+                retry=False,
+            )
+    except (OperationalError, *app.connection_for_write().connection_errors) as error:
+        log.warning("event not published", action="event_lost", kind=kind, error=repr(error))
+
+
+class EventListener:
+    """A thread that hands events to a handler and outlives the broker."""
+
+    def __init__(self, handler: EventHandler) -> None:
+        self._handler = handler
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="tokenmill-events", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stopping.set()
+        self._thread.join(timeout=5)
+
+    def _run(self) -> None:
+        pause_seconds = 0.1
+        while not self._stopping.is_set():
+            try:
+                with app.connection_for_read(heartbeat=_HEARTBEAT_SECONDS) as connection:
+                    connection.connect()
+                    pause_seconds = 0.1
+                    self._listen(connection)
+            except (
+                OperationalError,
+                OSError,
+                *app.connection_for_read().recoverable_connection_errors,
+            ) as error:
+                log.warning("event listener lost the broker", action="event_listener_lost", error=repr(error))
+                self._stopping.wait(pause_seconds)
+                pause_seconds = min(pause_seconds * 2, 5.0)
+
+    def _listen(self, connection: Connection) -> None:
+        name = f"{settings().queue_prefix}.events.{uuid4().hex}"
+        queue = Queue(name, _exchange(), durable=False, exclusive=True, auto_delete=True)
+        with Consumer(connection, [queue], callbacks=[self._receive], accept=["json"], no_ack=True):
+            checked_at = monotonic()
+            while not self._stopping.is_set():
+                with suppress(TimeoutError):
+                    connection.drain_events(timeout=1)
+                if connection.supports_heartbeats and monotonic() - checked_at >= 1:
+                    connection.heartbeat_check()
+                    checked_at = monotonic()
+
+    def _receive(self, body: dict[str, object], message: Message) -> None:
+        kind, job_ids = body.get("kind"), body.get("job_ids")
+        if isinstance(kind, str) and isinstance(job_ids, list):
+            self._handler(kind, [str(job_id) for job_id in job_ids])

@@ -1,0 +1,148 @@
+"""Reading jobs, always within one project, so that another's job is simply not there (I6)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any, Literal
+
+from sqlalchemy import ColumnElement, Connection, RowMapping, func, literal, select, text
+
+from tasks.db import transaction
+from tasks.errors import InvalidRequest, JobNotFound
+from tasks.job import JobRecord
+from tasks.models import Checkpoint, Job, JobStatus
+
+# Counting further would cost more than the answer is worth to anyone so far back.
+_POSITION_LIMIT = 10_000
+
+_COLUMNS = (
+    Job.id,
+    Job.project_id,
+    Job.type,
+    Job.model,
+    Job.status,
+    Job.metadata_.label("metadata"),
+    Job.prompt_tokens,
+    Job.max_tokens,
+    Job.created_at,
+    Job.expires_at,
+    Job.started_at,
+    Job.cancel_requested_at,
+    Job.ended_at,
+    Job.attempt,
+    Job.output_text,
+    Job.finish_reason,
+    Job.billed_prompt_tokens,
+    Job.cached_tokens,
+    Job.completion_tokens,
+    Job.cost_usd,
+    Job.error_code,
+    Job.error_message,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobFilter:
+    """Which jobs, and which page of them. ``after`` and ``before`` are job ids, exclusive."""
+
+    limit: int = 20
+    after: str | None = None
+    before: str | None = None
+    order: Literal["asc", "desc"] = "desc"
+    status: JobStatus | None = None
+    model: str | None = None
+    created_after: datetime | None = None
+    created_before: datetime | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class JobPage:
+    items: list[JobRecord]
+    has_more: bool
+
+
+def get_job(project_id: str, job_id: str) -> JobRecord:
+    """Raises JobNotFound, also for another project's job."""
+    query = select(*_COLUMNS).where(Job.project_id == project_id, Job.id == job_id)
+    with transaction() as connection:
+        row = connection.execute(query).mappings().first()
+        if row is None:
+            raise JobNotFound(f"There is no job {job_id!r}.", param="job_id")
+        return _with_position(connection, _record(row))
+
+
+def list_jobs(project_id: str, wanted: JobFilter) -> JobPage:
+    """A page of a project's jobs in the order of their creation.
+
+    Raises:
+        InvalidRequest: a cursor names no job of this project.
+    """
+    newest_first = wanted.order == "desc"
+    with transaction() as connection:
+        conditions = [Job.project_id == project_id, *_conditions(wanted)]
+        if wanted.after is not None:
+            _check_cursor(connection, project_id, "after", wanted.after)
+            conditions.append(Job.id < wanted.after if newest_first else Job.id > wanted.after)
+        if wanted.before is not None:
+            _check_cursor(connection, project_id, "before", wanted.before)
+            conditions.append(Job.id > wanted.before if newest_first else Job.id < wanted.before)
+        # With only `before`, the page wanted is the one that ends just ahead of it.
+        backwards = wanted.before is not None and wanted.after is None
+        order = Job.id.desc() if newest_first != backwards else Job.id.asc()
+        query = select(*_COLUMNS).where(*conditions).order_by(order).limit(wanted.limit + 1)
+        rows = connection.execute(query).mappings().all()
+        page = [_record(row) for row in rows[: wanted.limit]]
+        if backwards:
+            page.reverse()
+        items = [_with_position(connection, record) for record in page]
+    return JobPage(items, has_more=len(rows) > wanted.limit)
+
+
+def admitted(values: Mapping[str, Any]) -> JobRecord:
+    """The record of a job just inserted, without asking the database again."""
+    never: dict[str, Any] = dict.fromkeys(column.key for column in _COLUMNS)
+    known = {key: values[key] for key in never if key in values}
+    return JobRecord(**{**never, **known, "status": JobStatus.QUEUED, "attempt": 0})
+
+
+def _conditions(wanted: JobFilter) -> list[ColumnElement[bool]]:
+    conditions: list[ColumnElement[bool]] = []
+    if wanted.status is not None:
+        conditions.append(Job.status == wanted.status)
+    if wanted.model is not None:
+        conditions.append(Job.model == wanted.model)
+    if wanted.created_after is not None:
+        conditions.append(Job.created_at >= wanted.created_after)
+    if wanted.created_before is not None:
+        conditions.append(Job.created_at <= wanted.created_before)
+    if wanted.metadata:
+        # The second condition is what the partial index knows its rows by.
+        conditions += [Job.metadata_.contains(dict(wanted.metadata)), Job.metadata_ != text("'{}'")]
+    return conditions
+
+
+def _check_cursor(connection: Connection, project_id: str, param: str, job_id: str) -> None:
+    query = select(Job.id).where(Job.project_id == project_id, Job.id == job_id)
+    if connection.execute(query).first() is None:
+        raise InvalidRequest(f"{param} names no job: {job_id!r}.", param=param)
+
+
+def _record(row: RowMapping) -> JobRecord:
+    return JobRecord(**{**row, "status": JobStatus(row["status"])})
+
+
+def _with_position(connection: Connection, record: JobRecord) -> JobRecord:
+    if record.status is JobStatus.IN_PROGRESS:
+        partial = connection.execute(select(Checkpoint.text).where(Checkpoint.job_id == record.id)).scalar()
+        return replace(record, output_text=partial)
+    if record.status is not JobStatus.QUEUED:
+        return record
+    ahead = (
+        select(literal(1))
+        .where(Job.model == record.model, Job.status == JobStatus.QUEUED, Job.id < record.id)
+        .limit(_POSITION_LIMIT)
+        .subquery()
+    )
+    count = connection.execute(select(func.count()).select_from(ahead)).scalar_one()
+    return replace(record, queue_position=count + 1)

@@ -1,0 +1,242 @@
+"""Every change of a job's status, as a conditional update: doing one twice, or at once, changes nothing.
+
+Each function works inside the caller's transaction.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import Connection, Interval, bindparam, delete, func, insert, select, update
+
+from tasks import ledger
+from tasks.models import Checkpoint, Job, JobStatus
+from tasks.pricing import TokenPrices, price
+
+_TERMINAL_COLUMNS = (
+    "status",
+    "output_text",
+    "output_token_ids",
+    "finish_reason",
+    "billed_prompt_tokens",
+    "cached_tokens",
+    "completion_tokens",
+    "cost_usd",
+    "error_code",
+    "error_message",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClaimedJob:
+    """What a worker needs to run a job; ``attempt`` fences everything it writes afterwards.
+
+    ``deadline_in_seconds`` is the time left until the job expires, by the database's clock.
+    """
+
+    id: str
+    attempt: int
+    request: dict[str, Any]
+    prompt_token_ids: list[int]
+    max_tokens: int
+    seed: int
+    deadline_in_seconds: float
+    generated_token_ids: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """How a job ends. ``attempt`` must be the job's present one, or nothing happens."""
+
+    job_id: str
+    attempt: int
+    status: JobStatus
+    output_text: str | None = None
+    output_token_ids: Sequence[int] | None = None
+    finish_reason: str | None = None
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+    completion_tokens: int = 0
+    error_code: str | None = None
+    error_message: str | None = None
+
+
+def create(connection: Connection, rows: Sequence[dict[str, Any]]) -> dict[str, dict[str, datetime]]:
+    """Insert queued jobs that expire ``expires_in`` from now, by the database's clock.
+
+    Returns each one's ``created_at`` and ``expires_at``.
+    """
+    if not rows:
+        return {}
+    moments = connection.execute(_CREATE, rows)
+    return {row.id: {"created_at": row.created_at, "expires_at": row.expires_at} for row in moments}
+
+
+def claim(connection: Connection, job_id: str, worker_id: str) -> ClaimedJob | None:
+    """Make a queued job this worker's. None when it is not there to be had: somebody else has it."""
+    statement = (
+        update(Job)
+        .where(Job.id == job_id, Job.status == JobStatus.QUEUED, Job.expires_at > func.now())
+        .values(status=JobStatus.IN_PROGRESS, owner=worker_id, attempt=Job.attempt + 1, started_at=func.now())
+        .returning(
+            Job.attempt,
+            Job.request,
+            Job.prompt_token_ids,
+            Job.max_tokens,
+            Job.seed,
+            func.extract("epoch", Job.expires_at - func.now()).label("deadline_in_seconds"),
+        )
+    )
+    row = connection.execute(statement).first()
+    if row is None:
+        return None
+    saved = None
+    if row.attempt > 1:
+        saved = connection.execute(select(Checkpoint.token_ids).where(Checkpoint.job_id == job_id)).scalar()
+    return ClaimedJob(
+        id=job_id,
+        attempt=row.attempt,
+        request=row.request,
+        prompt_token_ids=row.prompt_token_ids,
+        max_tokens=row.max_tokens,
+        seed=row.seed,
+        deadline_in_seconds=float(row.deadline_in_seconds),
+        generated_token_ids=tuple(saved or ()),
+    )
+
+
+def end(connection: Connection, endings: Iterable[Ending]) -> list[str]:
+    """Write results, usage, charges and releases of jobs that end together; returns the ids that did.
+
+    An ending is dropped where its job has ended before or was taken over since (``attempt``).
+    """
+    by_id = {ending.job_id: ending for ending in endings}
+    settlements, updates = [], []
+    for row in _lock(connection, sorted(by_id)):
+        ending = by_id[row.id]
+        if ending.attempt != row.attempt:
+            continue
+        cost_usd = _cost(ending, row)
+        settlements.append(
+            ledger.Settlement(
+                row.id,
+                row.project_id,
+                ending.prompt_tokens,
+                ending.cached_tokens,
+                ending.completion_tokens,
+                cost_usd,
+            )
+        )
+        updates.append(_terminal_values(ending, cost_usd))
+    if updates:
+        ended = [settlement.job_id for settlement in settlements]
+        connection.execute(_END, updates)
+        connection.execute(delete(Checkpoint).where(Checkpoint.job_id.in_(ended)))
+        ledger.settle(connection, settlements)
+    return [settlement.job_id for settlement in settlements]
+
+
+def request_cancel(connection: Connection, job_id: str) -> None:
+    """Ask the worker that runs the job to stop at its next step; asking again changes nothing."""
+    connection.execute(
+        update(Job)
+        .where(Job.id == job_id, Job.status == JobStatus.IN_PROGRESS, Job.cancel_requested_at.is_(None))
+        .values(cancel_requested_at=func.now())
+    )
+
+
+def hand_back(connection: Connection, fences: Iterable[tuple[str, int]]) -> None:
+    """Queue running jobs again because their worker leaves in good order; this is not held against them."""
+    _requeue(connection, fences, losses=0)
+
+
+def take_from_dead(connection: Connection, fences: Iterable[tuple[str, int]]) -> None:
+    """Queue running jobs again because their worker is dead."""
+    _requeue(connection, fences, losses=1)
+
+
+def mark_published(connection: Connection, job_ids: Sequence[str]) -> None:
+    """The broker has confirmed these."""
+    connection.execute(
+        update(Job).where(Job.id.in_(job_ids), Job.status == JobStatus.QUEUED).values(published_at=func.now())
+    )
+
+
+def _requeue(connection: Connection, fences: Iterable[tuple[str, int]], *, losses: int) -> None:
+    rows = [{"fenced_id": job_id, "fence": attempt, "losses": losses} for job_id, attempt in sorted(fences)]
+    if rows:
+        connection.execute(_REQUEUE, rows)
+
+
+def _lock(connection: Connection, job_ids: Sequence[str]) -> Sequence[Any]:
+    """Lock jobs that have not ended, in id order everywhere so that two transactions can't deadlock."""
+    query = (
+        select(
+            Job.id,
+            Job.project_id,
+            Job.attempt,
+            Job.price_input_usd,
+            Job.price_cached_input_usd,
+            Job.price_output_usd,
+        )
+        .where(Job.id.in_(job_ids), Job.status.in_((JobStatus.QUEUED, JobStatus.IN_PROGRESS)))
+        .order_by(Job.id)
+        .with_for_update()
+    )
+    return connection.execute(query).all()
+
+
+def _cost(ending: Ending, row: Any) -> Decimal:
+    prices = TokenPrices(row.price_input_usd, row.price_cached_input_usd, row.price_output_usd)
+    return price(
+        prices,
+        prompt_tokens=ending.prompt_tokens,
+        cached_tokens=ending.cached_tokens,
+        completion_tokens=ending.completion_tokens,
+    )
+
+
+def _terminal_values(ending: Ending, cost_usd: Decimal) -> dict[str, Any]:
+    return {
+        "ended_id": ending.job_id,
+        "new_status": ending.status,
+        "new_output_text": ending.output_text,
+        "new_output_token_ids": None if ending.output_token_ids is None else list(ending.output_token_ids),
+        "new_finish_reason": ending.finish_reason,
+        "new_billed_prompt_tokens": ending.prompt_tokens,
+        "new_cached_tokens": ending.cached_tokens,
+        "new_completion_tokens": ending.completion_tokens,
+        "new_cost_usd": cost_usd,
+        "new_error_code": ending.error_code,
+        "new_error_message": ending.error_message,
+    }
+
+
+_CREATE = (
+    insert(Job)
+    .values(expires_at=func.now() + bindparam("expires_in", type_=Interval))
+    .returning(Job.id, Job.created_at, Job.expires_at)
+)
+
+_END = (
+    update(Job)
+    .where(Job.id == bindparam("ended_id"))
+    .values(owner=None, ended_at=func.now(), **{name: bindparam(f"new_{name}") for name in _TERMINAL_COLUMNS})
+)
+
+_REQUEUE = (
+    update(Job)
+    .where(
+        Job.id == bindparam("fenced_id"),
+        Job.attempt == bindparam("fence"),
+        Job.status == JobStatus.IN_PROGRESS,
+    )
+    .values(
+        status=JobStatus.QUEUED,
+        owner=None,
+        published_at=None,
+        worker_losses=Job.worker_losses + bindparam("losses"),
+    )
+)

@@ -1,0 +1,118 @@
+"""API keys: made once, kept as a hash, checked on every request."""
+
+import hashlib
+import hmac
+import secrets
+from dataclasses import dataclass
+from datetime import datetime
+from time import monotonic
+
+from sqlalchemy import func, insert, select, update
+
+from tasks.db import transaction
+from tasks.errors import AuthenticationFailed, KeyNotFound, ProjectNotFound
+from tasks.ids import new_id
+from tasks.models import ApiKey, Project
+
+# A revoked key must stop working everywhere within a second.
+_CACHE_SECONDS = 1.0
+_CACHE_SIZE = 10_000
+_PREFIX_LENGTH = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who is asking."""
+
+    project_id: str
+    api_key_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class CreatedKey:
+    """A new key; ``secret`` is shown this once and can't be recovered."""
+
+    id: str
+    secret: str
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRecord:
+    """A key as its owner may see it."""
+
+    id: str
+    project_id: str
+    name: str
+    prefix: str
+    created_at: datetime
+    revoked_at: datetime | None
+
+
+_cache: dict[bytes, tuple[float, Principal]] = {}
+
+
+def create_key(project_id: str, name: str) -> CreatedKey:
+    """A key with 256 random bits. Raises ProjectNotFound."""
+    prefix = f"tm-{secrets.token_hex(_PREFIX_LENGTH // 2)}"
+    secret = f"{prefix}-{secrets.token_urlsafe(32)}"
+    key_id = new_id("key")
+    with transaction() as connection:
+        if connection.execute(select(Project.id).where(Project.id == project_id)).first() is None:
+            raise ProjectNotFound
+        connection.execute(
+            insert(ApiKey).values(
+                id=key_id, project_id=project_id, name=name, prefix=prefix, secret_sha256=_digest(secret)
+            )
+        )
+    return CreatedKey(key_id, secret)
+
+
+def authenticate(token: str) -> Principal:
+    """Who holds this key. Raises AuthenticationFailed, the same for every kind of wrong key."""
+    digest = _digest(token)
+    cached = _cache.get(digest)
+    if cached is not None and cached[0] > monotonic():
+        return cached[1]
+    principal = _look_up(token, digest)
+    if len(_cache) >= _CACHE_SIZE:
+        _cache.clear()
+    _cache[digest] = (monotonic() + _CACHE_SECONDS, principal)
+    return principal
+
+
+def list_keys(project_id: str) -> list[KeyRecord]:
+    """Every key of a project, revoked ones too, oldest first."""
+    columns = (ApiKey.id, ApiKey.project_id, ApiKey.name, ApiKey.prefix, ApiKey.created_at, ApiKey.revoked_at)
+    query = select(*columns).where(ApiKey.project_id == project_id).order_by(ApiKey.id)
+    with transaction() as connection:
+        return [KeyRecord(*row) for row in connection.execute(query)]
+
+
+def revoke_key(key_id: str) -> None:
+    """The key stops working within a second, on every process. Raises KeyNotFound."""
+    revoked_at = func.coalesce(ApiKey.revoked_at, func.now())
+    with transaction() as connection:
+        result = connection.execute(update(ApiKey).where(ApiKey.id == key_id).values(revoked_at=revoked_at))
+        if result.rowcount == 0:
+            raise KeyNotFound
+
+
+def _look_up(token: str, digest: bytes) -> Principal:
+    prefix = token[: len("tm-") + _PREFIX_LENGTH]
+    query = select(ApiKey.secret_sha256, ApiKey.project_id, ApiKey.id).where(
+        ApiKey.prefix == prefix, ApiKey.revoked_at.is_(None)
+    )
+    # Postgres refuses NUL in text, and a real prefix is ASCII.
+    row = None
+    if prefix.isascii() and prefix.isprintable():
+        with transaction() as connection:
+            row = connection.execute(query).first()
+    known = row.secret_sha256 if row is not None else bytes(32)
+    if not hmac.compare_digest(digest, known) or row is None:
+        raise AuthenticationFailed
+    return Principal(row.project_id, row.id)
+
+
+def _digest(secret: str) -> bytes:
+    """SHA-256 is enough: the secret is random, so there is nothing to guess faster."""
+    return hashlib.sha256(secret.encode(errors="surrogatepass")).digest()

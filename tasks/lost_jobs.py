@@ -1,0 +1,113 @@
+"""Jobs that nobody is going to finish unless somebody looks: their worker is dead, or their time is up."""
+
+from dataclasses import dataclass
+
+import structlog
+from sqlalchemy import Select, func, select, update
+
+from tasks import events, generation, jobs
+from tasks.db import transaction
+from tasks.live_workers import dead
+from tasks.models import Job, JobStatus, Worker
+from tasks.settings import settings
+
+_BATCH = 500
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _LostJob:
+    id: str
+    attempt: int
+    worker_losses: int
+    cancel_requested: bool
+    expired: bool
+
+
+def release(*, alone: bool = False) -> int:
+    """Queue the jobs of dead workers again, or end those that have had their chances; returns how many.
+
+    Whatever a dead worker's job ends as here, nothing is charged: that it was cut off is our fault.
+    """
+    count = 0
+    while True:
+        with transaction() as connection:
+            lost = [_LostJob(*row) for row in connection.execute(_lost_query(alone))]
+            endings = [ending for job in lost if (ending := _ending(job)) is not None]
+            ended = jobs.end(connection, endings)
+            ending_ids = {ending.job_id for ending in endings}
+            requeued = [(job.id, job.attempt) for job in lost if job.id not in ending_ids]
+            jobs.take_from_dead(connection, requeued)
+        for job in lost:
+            log.warning("worker lost", action="worker_lost", job_id=job.id, attempt=job.attempt)
+        if ended:
+            events.publish(events.ENDED, ended)
+        count += len(lost)
+        if len(lost) < _BATCH:
+            break
+    _bury(alone)
+    return count
+
+
+def expire() -> int:
+    """End queued jobs whose time is up; returns how many. Running ones are ended by their engine."""
+    overdue = (
+        select(Job.id, Job.attempt)
+        .where(Job.status == JobStatus.QUEUED, Job.expires_at <= func.now())
+        .order_by(Job.id)
+        .limit(_BATCH)
+        .with_for_update(skip_locked=True)
+    )
+    count = 0
+    while True:
+        with transaction() as connection:
+            rows = connection.execute(overdue).all()
+            ended = jobs.end(connection, [generation.expired(row.id, row.attempt) for row in rows])
+        if ended:
+            events.publish(events.ENDED, ended)
+        count += len(ended)
+        if len(rows) < _BATCH:
+            return count
+
+
+def _lost_query(alone: bool) -> Select[str, int, int, bool, bool]:
+    return (
+        select(
+            Job.id,
+            Job.attempt,
+            Job.worker_losses,
+            Job.cancel_requested_at.is_not(None),
+            Job.expires_at <= func.now(),
+        )
+        .join(Worker, Worker.id == Job.owner)
+        .where(Job.status == JobStatus.IN_PROGRESS, dead(alone=alone))
+        .order_by(Job.id)
+        .limit(_BATCH)
+        .with_for_update(of=Job, skip_locked=True)
+    )
+
+
+def _ending(job: _LostJob) -> jobs.Ending | None:
+    if job.cancel_requested:
+        return jobs.Ending(job_id=job.id, attempt=job.attempt, status=JobStatus.CANCELLED)
+    if job.expired:
+        return generation.expired(job.id, job.attempt)
+    if job.worker_losses + 1 >= settings().max_worker_losses:
+        return jobs.Ending(
+            job_id=job.id,
+            attempt=job.attempt,
+            status=JobStatus.FAILED,
+            error_code="worker_lost",
+            error_message=f"The worker died {settings().max_worker_losses} times on this job; "
+            "nothing was charged.",
+        )
+    return None
+
+
+def _bury(alone: bool) -> None:
+    """A dead worker that is back to life takes this off itself again when it renews."""
+    with transaction() as connection:
+        connection.execute(
+            update(Worker).where(Worker.stopped_at.is_(None), dead(alone=alone)).values(stopped_at=func.now())
+        )

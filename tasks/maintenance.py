@@ -1,0 +1,43 @@
+"""The scheduler's tasks: each may run twice at once, fail, or not run for a while, without harm."""
+
+from datetime import timedelta
+
+from sqlalchemy import delete, func
+
+from tasks import lost_jobs, outbox
+from tasks.app import app
+from tasks.db import transaction
+from tasks.models import IdempotencyKey
+from tasks.settings import settings
+
+
+@app.task(name="tasks.maintenance.relay_outbox")
+def relay_outbox() -> int:
+    """Publish queued jobs that no broker has confirmed."""
+    return outbox.relay()
+
+
+@app.task(name="tasks.maintenance.release_lost_jobs")
+def release_lost_jobs() -> int:
+    """Queue the jobs of dead workers again."""
+    return lost_jobs.release()
+
+
+@app.task(name="tasks.maintenance.expire_jobs")
+def expire_jobs() -> int:
+    """End jobs whose time is up."""
+    return lost_jobs.expire()
+
+
+@app.task(name="tasks.maintenance.republish_lost_messages")
+def republish_lost_messages() -> int:
+    """Publish jobs again whose message the broker has lost."""
+    return outbox.republish_lost()
+
+
+@app.task(name="tasks.maintenance.forget_idempotency_keys")
+def forget_idempotency_keys() -> int:
+    """Delete idempotency keys past their time."""
+    old = func.now() - timedelta(seconds=settings().idempotency_ttl_seconds)
+    with transaction() as connection:
+        return connection.execute(delete(IdempotencyKey).where(IdempotencyKey.created_at < old)).rowcount

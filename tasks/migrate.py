@@ -1,0 +1,56 @@
+"""The schema's version: bring it up to date, or say that it is not."""
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy.exc import DBAPIError
+
+import migrations
+from tasks.db import is_outage, unpooled_engine
+from tasks.errors import DatabaseUnavailable, SchemaOutdated
+
+
+def _config(database_url: str) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrations.__file__).parent))
+    config.attributes["database_url"] = database_url
+    return config
+
+
+def upgrade(database_url: str, revision: str = "head") -> None:
+    """Run what migrations are missing. Safe to call from several processes at once."""
+    command.upgrade(_config(database_url), revision)
+
+
+def head() -> str | None:
+    """The revision that this version of the code needs."""
+    return ScriptDirectory.from_config(_config("")).get_current_head()
+
+
+def current(database_url: str) -> str | None:
+    """The database's revision, None for an empty one. Raises DatabaseUnavailable."""
+    try:
+        with unpooled_engine(database_url).connect() as connection:
+            return MigrationContext.configure(connection).get_current_revision()
+    except DBAPIError as error:
+        if is_outage(error):
+            raise DatabaseUnavailable from error
+        raise
+
+
+def check(database_url: str) -> None:
+    """Raises SchemaOutdated where migrations are missing.
+
+    A revision this code has never heard of is a newer one: migrations only ever expand what the
+    version before them needs, so during an upgrade old processes go on.
+    """
+    found, needed = current(database_url), head()
+    known = {script.revision for script in ScriptDirectory.from_config(_config("")).walk_revisions()}
+    if found is None or (found in known and found != needed):
+        raise SchemaOutdated(
+            f"The database is at revision {found or 'none'}, this version needs {needed}; "
+            "run `tokenmill db upgrade`."
+        )

@@ -1,0 +1,30 @@
+"""The tables, a file per noun."""
+
+from tasks.models.api_key import ApiKey
+from tasks.models.base import Base
+from tasks.models.checkpoint import Checkpoint
+from tasks.models.hold import Hold
+from tasks.models.idempotency import IdempotencyKey
+from tasks.models.job import Job, JobStatus
+from tasks.models.ledger_entry import LedgerEntry
+from tasks.models.model import Model
+from tasks.models.price import Price
+from tasks.models.project import Project
+from tasks.models.spend import Spend
+from tasks.models.worker import Worker
+
+__all__ = [
+    "ApiKey",
+    "Base",
+    "Checkpoint",
+    "Hold",
+    "IdempotencyKey",
+    "Job",
+    "JobStatus",
+    "LedgerEntry",
+    "Model",
+    "Price",
+    "Project",
+    "Spend",
+    "Worker",
+]

@@ -1,0 +1,18 @@
+"""An API key: only its hash is kept; the prefix finds it."""
+
+from sqlalchemy import ForeignKey, LargeBinary
+from sqlalchemy.orm import Mapped, mapped_column
+
+from tasks.models.base import Base, CreatedAt, Id, Moment, PrimaryId
+
+
+class ApiKey(Base):
+    __tablename__ = "api_keys"
+
+    id: Mapped[PrimaryId]
+    project_id: Mapped[Id] = mapped_column(ForeignKey("projects.id"), index=True)
+    name: Mapped[str]
+    prefix: Mapped[str] = mapped_column(unique=True)
+    secret_sha256: Mapped[bytes] = mapped_column(LargeBinary)
+    created_at: Mapped[CreatedAt]
+    revoked_at: Mapped[Moment | None]

@@ -1,0 +1,99 @@
+"""A job: one prompt, its one outcome and its one bill."""
+
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, Integer, text
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.orm import Mapped, mapped_column
+
+from tasks.models.base import Base, CreatedAt, Id, Moment, PrimaryId, Usd
+
+
+class JobStatus(StrEnum):
+    """``queued → in_progress → completed | failed | cancelled | expired``; a queued job may end at once."""
+
+    QUEUED = "queued"
+    IN_PROGRESS = "in_progress"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"
+
+    @property
+    def ended(self) -> bool:
+        return self not in (JobStatus.QUEUED, JobStatus.IN_PROGRESS)
+
+
+_STATUSES = ", ".join(f"'{status}'" for status in JobStatus)
+
+
+class Job(Base):
+    __tablename__ = "jobs"
+    __table_args__ = (
+        CheckConstraint(f"status IN ({_STATUSES})", name="status_known"),
+        CheckConstraint("type IN ('chat', 'completion')", name="type_known"),
+        CheckConstraint(
+            "(status IN ('queued', 'in_progress')) = (ended_at IS NULL)", name="ended_at_is_set_when_ended"
+        ),
+        CheckConstraint("(status = 'in_progress') = (owner IS NOT NULL)", name="owned_while_in_progress"),
+        Index("ix_jobs_project_id_id", "project_id", "id"),
+        Index(
+            "ix_jobs_metadata",
+            "metadata",
+            postgresql_using="gin",
+            postgresql_ops={"metadata": "jsonb_path_ops"},
+            postgresql_where=text("metadata <> '{}'"),
+        ),
+        Index("ix_jobs_queued", "model", "id", postgresql_where=text("status = 'queued'")),
+        Index("ix_jobs_in_progress", "owner", postgresql_where=text("status = 'in_progress'")),
+        Index(
+            "ix_jobs_unpublished", "id", postgresql_where=text("status = 'queued' AND published_at IS NULL")
+        ),
+        Index("ix_jobs_model_ended_at", "model", "ended_at", postgresql_where=text("ended_at IS NOT NULL")),
+        Index("ix_jobs_expiring", "expires_at", postgresql_where=text("status IN ('queued', 'in_progress')")),
+    )
+
+    id: Mapped[PrimaryId]
+    project_id: Mapped[Id] = mapped_column(ForeignKey("projects.id"))
+    api_key_id: Mapped[Id | None] = mapped_column(ForeignKey("api_keys.id"))
+    request_id: Mapped[str | None]
+    type: Mapped[str]
+    model: Mapped[str] = mapped_column(ForeignKey("models.name"))
+    status: Mapped[str] = mapped_column(server_default="queued")
+
+    request: Mapped[dict[str, Any]] = mapped_column(JSONB, comment="the validated body the client sent")
+    metadata_: Mapped[dict[str, str]] = mapped_column("metadata", JSONB, server_default="{}")
+    prompt_token_ids: Mapped[list[int]] = mapped_column(ARRAY(Integer))
+    prompt_tokens: Mapped[int]
+    max_tokens: Mapped[int]
+    seed: Mapped[int] = mapped_column(BigInteger, comment="the client's, or one drawn at admission")
+
+    price_input_usd: Mapped[Usd] = mapped_column(comment="per million tokens, as admitted; so the two below")
+    price_cached_input_usd: Mapped[Usd]
+    price_output_usd: Mapped[Usd]
+
+    created_at: Mapped[CreatedAt]
+    expires_at: Mapped[Moment]
+    published_at: Mapped[Moment | None] = mapped_column(comment="null: the relay has yet to publish it")
+    started_at: Mapped[Moment | None] = mapped_column(comment="when the present attempt began")
+    cancel_requested_at: Mapped[Moment | None]
+    ended_at: Mapped[Moment | None]
+
+    attempt: Mapped[int] = mapped_column(
+        server_default="0", comment="the fencing token: rises with each claim"
+    )
+    worker_losses: Mapped[int] = mapped_column(
+        server_default="0", comment="attempts that ended with a dead worker"
+    )
+    owner: Mapped[Id | None] = mapped_column(comment="the worker that runs it")
+
+    output_text: Mapped[str | None]
+    output_token_ids: Mapped[list[int] | None] = mapped_column(ARRAY(Integer))
+    finish_reason: Mapped[str | None]
+    billed_prompt_tokens: Mapped[int | None] = mapped_column(comment="0 when nothing was handed over")
+    cached_tokens: Mapped[int | None]
+    completion_tokens: Mapped[int | None]
+    cost_usd: Mapped[Usd | None]
+    error_code: Mapped[str | None]
+    error_message: Mapped[str | None]

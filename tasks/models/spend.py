@@ -1,0 +1,19 @@
+"""A project's money at a glance: one row, so that one conditional update can hold it under its limit."""
+
+from sqlalchemy import CheckConstraint, ForeignKey
+from sqlalchemy.orm import Mapped, mapped_column
+
+from tasks.models.base import Base, Id, Usd
+
+
+class Spend(Base):
+    __tablename__ = "spend"
+    __table_args__ = (
+        CheckConstraint("held_usd >= 0", name="held_not_negative"),
+        {"postgresql_with": {"fillfactor": "50"}},
+    )
+
+    project_id: Mapped[Id] = mapped_column(ForeignKey("projects.id"), primary_key=True)
+    limit_usd: Mapped[Usd | None] = mapped_column(comment="null: no limit")
+    held_usd: Mapped[Usd] = mapped_column(server_default="0")
+    spent_usd: Mapped[Usd] = mapped_column(server_default="0")

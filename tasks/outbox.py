@@ -1,0 +1,101 @@
+"""The outbox: queued rows that no broker has confirmed, or whose message the broker has lost."""
+
+from datetime import timedelta
+
+import structlog
+from kombu import Connection
+from sqlalchemy import func, select, update
+
+from tasks import jobs
+from tasks.db import transaction
+from tasks.errors import BrokerUnavailable
+from tasks.models import Job, JobStatus
+from tasks.queue import ConfirmedPublisher, queue_for
+from tasks.settings import settings
+
+_BATCH = 500
+# Younger rows are still in the hands of the process that admitted them.
+_GRACE = timedelta(seconds=2)
+
+log = structlog.get_logger(__name__)
+
+
+def relay() -> int:
+    """Publish what is unpublished; returns how many. Raises BrokerUnavailable, DatabaseUnavailable.
+
+    Rows are locked while they are published, so two relays never publish the same row.
+    """
+    publisher: ConfirmedPublisher | None = None
+    count = 0
+    query = (
+        select(Job.id, Job.model)
+        .where(
+            Job.status == JobStatus.QUEUED,
+            Job.published_at.is_(None),
+            (Job.created_at < func.now() - _GRACE) | (Job.attempt > 0),
+        )
+        .order_by(Job.id)
+        .limit(_BATCH)
+        .with_for_update(skip_locked=True)
+    )
+    try:
+        while True:
+            with transaction() as connection:
+                rows = [(row.id, row.model) for row in connection.execute(query)]
+                if rows:
+                    publisher = publisher or ConfirmedPublisher()
+                    publisher.publish(rows)
+                    jobs.mark_published(connection, [job_id for job_id, _ in rows])
+                    count += len(rows)
+            if len(rows) < _BATCH:
+                return count
+    finally:
+        if publisher is not None:
+            publisher.close()
+
+
+def republish_lost() -> int:
+    """Mark rows unpublished whose message must be gone: long published, and their queue is empty.
+
+    A message may also sit unclaimed with a worker; then the job is published twice, which is
+    harmless, and not again before the same time has passed.
+    """
+    stale = func.now() - timedelta(seconds=settings().republish_after_seconds)
+    old = (Job.status == JobStatus.QUEUED, Job.published_at < stale)
+    with transaction() as connection:
+        models = connection.execute(select(Job.model).where(*old).distinct()).scalars().all()
+    count = 0
+    for model in models:
+        if depth(model) == 0:
+            with transaction() as connection:
+                statement = update(Job).where(*old, Job.model == model).values(published_at=None)
+                count += connection.execute(statement).rowcount
+    return count
+
+
+def forget_published() -> None:
+    """For a broker that lives in memory: after a restart nothing is published."""
+    with transaction() as connection:
+        connection.execute(
+            update(Job)
+            .where(Job.status == JobStatus.QUEUED, Job.published_at.is_not(None))
+            .values(published_at=None)
+        )
+
+
+def depth(model: str) -> int:
+    """Messages ready in a model's queue; 0 where there is no such queue. Raises BrokerUnavailable."""
+    from tasks.app import app
+
+    connection: Connection = app.connection_for_read()
+    try:
+        connection.ensure_connection(max_retries=1, interval_start=0)
+        channel = connection.default_channel
+        declared = queue_for(model)(channel).queue_declare(passive=True)
+        return int(declared.message_count)
+    except connection.channel_errors:
+        return 0
+    except (OSError, *connection.connection_errors) as error:
+        raise BrokerUnavailable(f"The message broker can't be reached: {error!r}") from error
+    finally:
+        connection.release()

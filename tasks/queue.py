@@ -1,0 +1,188 @@
+"""Publishing job ids: one durable quorum queue per model, confirmed by the broker, marked in the row."""
+
+import queue
+import re
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from itertools import islice
+from time import monotonic
+
+import structlog
+from kombu import Connection, Producer, Queue
+from kombu.exceptions import OperationalError
+
+from tasks import jobs
+from tasks.db import transaction
+from tasks.errors import BrokerUnavailable, DatabaseUnavailable
+from tasks.settings import settings
+
+GENERATE_TASK = "tasks.generate.generate"
+
+_BATCH = 256
+_PAUSE_AFTER_FAILURE_SECONDS = 1.0
+_CONFIRM_TIMEOUT_SECONDS = 5.0
+
+log = structlog.get_logger(__name__)
+
+PublishedJob = tuple[str, str]
+"""A job's id and its model."""
+
+
+def queue_for(model: str) -> Queue:
+    """The queue of a model's jobs."""
+    name = f"{settings().queue_prefix}.generate.{re.sub(r'[^a-z0-9._-]', '-', model)}"
+    return Queue(name, routing_key=name, durable=True, queue_arguments={"x-queue-type": "quorum"})
+
+
+def served_queue() -> Queue:
+    """The queue that this process, as a worker, consumes."""
+    return queue_for(settings().served_model().name)
+
+
+class ConfirmedPublisher:
+    """A connection that publishes many messages and then waits once for all confirms.
+
+    Raises BrokerUnavailable from every method; the connection is then useless and must be closed.
+    """
+
+    def __init__(self) -> None:
+        # Imported here: the app's configuration needs this module's queues.
+        from tasks.app import app
+
+        self._app = app
+        self._errors = (OperationalError, OSError, *app.connection_for_write().connection_errors)
+        self._declared: set[str] = set()
+        self._unconfirmed: set[int] = set()
+        self._refused = False
+        self._last_tag = 0
+        with self._broker_errors():
+            self._connection = self._connect()
+            self._producer = Producer(self._connection.default_channel)
+
+    def publish(self, published: Sequence[PublishedJob]) -> None:
+        """Returns when the broker has every message on disk on a majority of its nodes."""
+        with self._broker_errors():
+            for job_id, model in published:
+                self._send(job_id, model)
+            self._await_confirms()
+
+    def close(self) -> None:
+        self._connection.release()
+
+    def _connect(self) -> Connection:
+        # Confirms are awaited for a whole batch here, not one by one in the transport.
+        connection: Connection = self._app.connection_for_write(transport_options={"confirm_publish": False})
+        connection.ensure_connection(max_retries=1, interval_start=0)
+        self._confirms = connection.transport.driver_type == "amqp"
+        if self._confirms:
+            channel = connection.default_channel
+            channel.confirm_select()
+            channel.events["basic_ack"].add(self._on_ack)
+            channel.events["basic_nack"].add(self._on_nack)
+        return connection
+
+    def _send(self, job_id: str, model: str) -> None:
+        target = queue_for(model)
+        if target.name not in self._declared:
+            target(self._connection.default_channel).declare()
+            self._declared.add(target.name)
+        self._last_tag += 1
+        if self._confirms:
+            self._unconfirmed.add(self._last_tag)
+        self._app.send_task(
+            GENERATE_TASK,
+            args=(job_id,),
+            queue=target,
+            producer=self._producer,
+            retry=False,
+            ignore_result=True,
+        )
+
+    def _await_confirms(self) -> None:
+        until = monotonic() + _CONFIRM_TIMEOUT_SECONDS
+        while self._unconfirmed and not self._refused:
+            self._connection.drain_events(timeout=max(until - monotonic(), 0.001))
+        if self._refused:
+            raise BrokerUnavailable("The broker refused a message.")
+
+    def _on_ack(self, delivery_tag: int, multiple: bool) -> None:
+        if multiple:
+            self._unconfirmed = {tag for tag in self._unconfirmed if tag > delivery_tag}
+        else:
+            self._unconfirmed.discard(delivery_tag)
+
+    def _on_nack(self, delivery_tag: int, multiple: bool) -> None:
+        self._refused = True
+
+    @contextmanager
+    def _broker_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except self._errors as error:
+            raise BrokerUnavailable(f"The message broker can't be reached: {error!r}") from error
+
+
+class BackgroundPublisher:
+    """Publishes just-committed jobs behind the requests that made them.
+
+    What it can't publish it forgets: the rows are the outbox and the relay will find them.
+    """
+
+    def __init__(self) -> None:
+        self._pending: queue.SimpleQueue[PublishedJob] = queue.SimpleQueue()
+        self._publisher: ConfirmedPublisher | None = None
+        self._thread = threading.Thread(target=self._run, name="tokenmill-publisher", daemon=True)
+        self._thread.start()
+
+    def put(self, job_id: str, model: str) -> None:
+        self._pending.put((job_id, model))
+
+    def _run(self) -> None:
+        resume_at = 0.0
+        while True:
+            batch = [self._pending.get(), *islice(self._ready(), _BATCH - 1)]
+            if monotonic() < resume_at:
+                continue
+            try:
+                self._publish(batch)
+            except (BrokerUnavailable, DatabaseUnavailable) as error:
+                log.warning("left to the relay", action="publish_deferred", jobs=len(batch), error=str(error))
+                self._reset()
+                resume_at = monotonic() + _PAUSE_AFTER_FAILURE_SECONDS
+            except Exception:
+                log.exception("left to the relay", action="publish_failed", jobs=len(batch))
+                self._reset()
+
+    def _publish(self, batch: Sequence[PublishedJob]) -> None:
+        if self._publisher is None:
+            self._publisher = ConfirmedPublisher()
+        self._publisher.publish(batch)
+        with transaction(durable=False) as connection:
+            jobs.mark_published(connection, [job_id for job_id, _ in batch])
+
+    def _reset(self) -> None:
+        if self._publisher is not None:
+            self._publisher.close()
+            self._publisher = None
+
+    def _ready(self) -> Iterator[PublishedJob]:
+        while True:
+            try:
+                yield self._pending.get_nowait()
+            except queue.Empty:
+                return
+
+
+_background: BackgroundPublisher | None = None
+_background_lock = threading.Lock()
+
+
+def publish_soon(job_id: str, model: str) -> None:
+    """Hand a committed job to the process's publisher; never blocks and never fails."""
+    global _background
+    if _background is None:
+        with _background_lock:
+            if _background is None:
+                _background = BackgroundPublisher()
+    _background.put(job_id, model)

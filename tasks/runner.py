@@ -1,0 +1,136 @@
+"""Runs jobs on this process's engine: claim, generate, finish; and leaves in good order."""
+
+import threading
+from time import monotonic
+from typing import Protocol
+
+import structlog
+from sqlalchemy.exc import DBAPIError
+
+from inference.errors import EngineStopped, InvalidGeneration
+from inference.request import GenerationRequest, Listener, Outcome, TokenEvent
+from tasks import events, generation, jobs
+from tasks.backoff import Backoff
+from tasks.db import transaction
+from tasks.errors import DatabaseUnavailable
+from tasks.finisher import Finisher
+from tasks.flight import Flight, Flights, Generation
+from tasks.keeper import Keeper
+from tasks.settings import settings
+from tasks.worker_identity import WorkerIdentity
+
+log = structlog.get_logger(__name__)
+
+
+class GeneratingEngine(Protocol):
+    """What the runner needs of the engine."""
+
+    def submit(self, request: GenerationRequest, listener: Listener | None = None) -> Generation: ...
+
+
+class JobRunner:
+    """One per worker process. ``run`` is called by many task threads at once."""
+
+    def __init__(self, engine: GeneratingEngine, identity: WorkerIdentity) -> None:
+        self._engine = engine
+        self._identity = identity
+        self._flights = Flights()
+        self._finisher = Finisher(self._flights)
+        self._keeper = Keeper(identity, self._flights)
+        self._listener = events.EventListener(self._hear)
+        self._leaving = threading.Event()
+
+    def start(self) -> None:
+        """Register as a worker; from now on jobs may be claimed. Waits for the database."""
+        backoff = Backoff()
+        while True:
+            try:
+                self._identity.register()
+                break
+            except (DatabaseUnavailable, DBAPIError) as error:
+                log.warning(
+                    "waiting for the database", action="register_deferred", error=type(error).__name__
+                )
+                backoff.sleep()
+        self._finisher.start()
+        self._keeper.start()
+        self._listener.start()
+
+    def run(self, job_id: str) -> None:
+        """Take a job from its message to its ending.
+
+        Returns when the ending is committed, when the job is somebody else's, or, before RabbitMQ
+        would close the channel, while it is still running: from then on the lease alone guards it.
+        """
+        with structlog.contextvars.bound_contextvars(job_id=job_id):
+            job = self._claim(job_id)
+            if job is None:
+                log.info("nothing to claim", action="claim_missed")
+                return
+            flight = Flight(job)
+            self._flights.add(flight)
+            self._take_off(flight)
+            flight.landed.wait(settings().early_ack_seconds)
+
+    def drain(self, grace_seconds: float) -> None:
+        """Claim nothing more, let jobs finish for a while, hand the rest back."""
+        self._leaving.set()
+        until = monotonic() + grace_seconds
+        for flight in self._flights.all():
+            flight.landed.wait(max(0.0, until - monotonic()))
+        self._hand_back([flight for flight in self._flights.all() if not flight.landed.is_set()])
+
+    def close(self) -> None:
+        """The end: endings are flushed and the worker says goodbye."""
+        self._leaving.set()
+        self._listener.stop()
+        self._keeper.stop()
+        self._finisher.stop(timeout_seconds=10)
+        try:
+            self._identity.withdraw()
+        except (DatabaseUnavailable, DBAPIError) as error:
+            log.warning("left without goodbye", action="withdraw_failed", error=type(error).__name__)
+
+    def _claim(self, job_id: str) -> jobs.ClaimedJob | None:
+        backoff = Backoff()
+        while not self._leaving.is_set():
+            try:
+                with transaction() as connection:
+                    return jobs.claim(connection, job_id, self._identity.id)
+            except DatabaseUnavailable:
+                log.warning("database away, claim kept", action="claim_deferred")
+                self._leaving.wait(backoff.next_seconds())
+        return None
+
+    def _take_off(self, flight: Flight) -> None:
+        def hear(event: TokenEvent | Outcome) -> None:
+            if isinstance(event, Outcome) and not flight.given_up:
+                self._finisher.put(flight, generation.ending(flight.job, event))
+
+        try:
+            flight.generation = self._engine.submit(generation.engine_request(flight.job), hear)
+        except InvalidGeneration as error:
+            self._finisher.put(flight, generation.failed(flight.job, "invalid_generation", str(error)))
+        except EngineStopped:
+            self._hand_back([flight])
+
+    def _hand_back(self, flights: list[Flight]) -> None:
+        if not flights:
+            return
+        log.info("handing jobs back", action="jobs_handed_back", jobs=len(flights))
+        for flight in flights:
+            flight.given_up = True
+        try:
+            self._keeper.save_checkpoints(flights)
+            with transaction() as connection:
+                jobs.hand_back(connection, [flight.fence for flight in flights])
+        except (DatabaseUnavailable, DBAPIError) as error:
+            log.warning("could not hand back", action="hand_back_failed", error=type(error).__name__)
+        for flight in flights:
+            flight.give_up()
+            self._flights.remove(flight)
+
+    def _hear(self, kind: str, job_ids: list[str]) -> None:
+        if kind == events.CANCEL:
+            for flight in self._flights.of(job_ids):
+                flight.cancel()

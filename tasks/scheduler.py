@@ -1,0 +1,92 @@
+"""The scheduler process: Celery beat's timetable, carried out right here.
+
+Sending maintenance through the broker would stop it exactly when it is needed most: expiries and dead
+workers have to be seen to while RabbitMQ is down, too. So the entries of ``beat_schedule`` run in this
+process's threads, and an entry whose last run goes on is skipped.
+"""
+
+import signal
+import sys
+import threading
+from concurrent.futures import Future, ThreadPoolExecutor
+from types import FrameType
+from typing import Any
+
+import structlog
+from celery.beat import ScheduleEntry, Scheduler, Service
+
+from tasks import logs, maintenance
+from tasks.app import app
+from tasks.errors import BrokerUnavailable, DatabaseUnavailable
+
+# Run as a program this module is called otherwise.
+log = structlog.get_logger("tasks.scheduler")
+
+
+class InProcessScheduler(Scheduler):
+    """Celery's scheduler, except that a due entry runs in a thread instead of becoming a message."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self._threads = ThreadPoolExecutor(thread_name_prefix="tokenmill-maintenance")
+        self._running: dict[str, Future[None]] = {}
+        super().__init__(*args, **kwargs)
+
+    def setup_schedule(self) -> None:
+        """The timetable as configured; Celery's own clean-up of results has nothing to do here."""
+        self.merge_inplace(dict(self.app.conf.beat_schedule))
+
+    def apply_async(self, entry: ScheduleEntry, **_: Any) -> None:
+        last = self._running.get(entry.name)
+        if last is None or last.done():
+            self._running[entry.name] = self._threads.submit(run_entry, entry.task)
+
+    def close(self) -> None:
+        self._threads.shutdown(wait=True, cancel_futures=True)
+        super().close()
+
+
+def run_entry(task: str) -> None:
+    """Run one maintenance task now; an outage or a fault is logged and the next round tries again."""
+    action = task.removeprefix(f"{maintenance.__name__}.")
+    try:
+        done = app.tasks[task].run()
+    except (BrokerUnavailable, DatabaseUnavailable) as error:
+        log.warning("maintenance deferred", action=action, error=error.message)
+    except Exception:
+        log.exception("maintenance failed", action=action)
+    else:
+        if done:
+            log.info("maintenance done", action=action, rows=done)
+
+
+class SchedulerThread:
+    """The scheduler inside another process, for the embedded platform."""
+
+    def __init__(self) -> None:
+        self._service = Service(app, scheduler_cls=InProcessScheduler)
+        self._thread = threading.Thread(target=self._service.start, name="tokenmill-scheduler", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._service.stop(wait=True)
+
+
+def main() -> int:
+    """Run until SIGTERM or SIGINT."""
+    logs.configure()
+    service = Service(app, scheduler_cls=InProcessScheduler)
+
+    def stop(_signal: int, _frame: FrameType | None) -> None:
+        service.stop()
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+    log.info("scheduler started", action="scheduler_started", entries=len(app.conf.beat_schedule))
+    service.start()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,92 @@
+"""Every setting, read from the environment once."""
+
+from decimal import Decimal
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from inference.catalog import Catalog, ModelSpec, load_catalog
+
+
+def _alias(name: str) -> str:
+    """The three service URLs carry the names every platform uses; the rest is prefixed."""
+    return (
+        name.upper() if name in {"database_url", "broker_url", "redis_url"} else f"TOKENMILL_{name.upper()}"
+    )
+
+
+class Settings(BaseSettings):
+    """What an operator may set. Names are the environment variables without their prefix."""
+
+    model_config = SettingsConfigDict(
+        alias_generator=_alias, populate_by_name=True, extra="ignore", frozen=True
+    )
+
+    database_url: str = "postgresql://localhost:5432/tokenmill"
+    broker_url: str = "amqp://guest:guest@127.0.0.1:5672//"
+    redis_url: str | None = None
+
+    data_dir: Path = Path.home() / ".local" / "share" / "tokenmill"
+    model_cache_dir: Path = Path.home() / ".cache" / "tokenmill"
+    catalog: Path | None = None
+    catalog_overrides: str = ""
+
+    host: str = "127.0.0.1"
+    port: int = Field(8000, ge=0, le=65535)
+    web_processes: int = Field(2, ge=1)
+    web_threads: int = Field(128, ge=1)
+    max_body_bytes: int = Field(4 * 1024 * 1024, ge=1024)
+    requests_per_minute: int = Field(6000, ge=0, description="per API key; 0 switches the limit off")
+    log_level: str = "INFO"
+    log_format: Literal["auto", "json", "text"] = "auto"
+
+    default_max_tokens: int = Field(256, ge=1)
+    default_expires_in_seconds: int = Field(86_400, ge=1)
+    max_expires_in_seconds: int = Field(30 * 86_400, ge=1)
+    idempotency_ttl_seconds: int = Field(86_400, ge=60)
+    default_spend_limit_usd: Decimal | None = None
+
+    database_pool_size: int = Field(16, ge=1)
+    database_connect_timeout_seconds: int = Field(3, ge=1)
+    database_statement_timeout_seconds: int = Field(15, ge=1)
+    broker_connect_timeout_seconds: float = Field(2.0, gt=0)
+
+    worker_model: str | None = Field(None, description="the catalogue's first model when not set")
+    worker_slots: int = Field(64, ge=1, le=1024)
+    worker_batch_tokens: int = Field(512, ge=16)
+    lease_seconds: float = Field(15.0, gt=0)
+    renew_interval_seconds: float = Field(2.0, gt=0)
+    checkpoint_interval_seconds: float = Field(1.0, gt=0)
+    worker_silence_seconds: float = Field(5.0, gt=0)
+    drain_grace_seconds: float = Field(30.0, ge=0)
+    early_ack_seconds: float = Field(900.0, gt=0)
+    max_worker_losses: int = Field(3, ge=1)
+
+    relay_interval_seconds: float = Field(1.0, gt=0)
+    sweep_interval_seconds: float = Field(2.0, gt=0)
+    republish_after_seconds: float = Field(60.0, gt=0)
+
+    queue_prefix: str = Field("tokenmill", pattern=r"^[a-z0-9][a-z0-9._-]*$")
+
+    def model_catalog(self) -> Catalog:
+        """The models this platform serves. Raises :class:`inference.errors.CatalogError`."""
+        return _load_catalog(self.catalog, self.catalog_overrides)
+
+    def served_model(self) -> ModelSpec:
+        """The model that this process, as a worker, runs. Raises CatalogError or UnknownModel."""
+        catalog = self.model_catalog()
+        return catalog.get(self.worker_model or next(iter(catalog.models)))
+
+
+@cache
+def _load_catalog(path: Path | None, overrides_toml: str) -> Catalog:
+    return load_catalog(path, overrides_toml)
+
+
+@cache
+def settings() -> Settings:
+    """The process's settings; read on first use and never again."""
+    return Settings()

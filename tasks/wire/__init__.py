@@ -1,0 +1,1 @@
+"""What travels over the wire, an endpoint per file: request model → job, job → body."""

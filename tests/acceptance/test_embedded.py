@@ -1,0 +1,151 @@
+"""`tokenmill serve --embedded`: what it prints works, and stopping it loses nothing."""
+
+import json
+import shutil
+import signal
+import stat
+import subprocess
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from tests.acceptance.conftest import LiveServer, RunTokenmill, StartServer
+
+COUNTING = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12,"
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+def test_curl_lines_of_the_banner_work_when_pasted(live_server: LiveServer) -> None:
+    lines = [line for line in live_server.output.splitlines() if line.startswith("curl ")]
+    assert len(lines) == 3
+    answers = [
+        json.loads(subprocess.run(["bash", "-c", line], capture_output=True, check=True, timeout=60).stdout)
+        for line in lines
+    ]
+    submitted, listed, models = answers
+    assert submitted["object"] == "job"
+    assert listed["data"][0]["id"] == submitted["id"]
+    assert models["data"][0]["id"] == submitted["model"]
+    assert "Paris" in live_server.job(submitted["id"], wait=60)["output"]["message"]["content"]
+
+
+def test_ctrl_c_lets_a_running_job_finish(start_server: StartServer) -> None:
+    server = start_server().wait_until_ready()
+    job = server.submit(prompt=COUNTING, max_tokens=60)
+    server.until(job["id"], "in_progress")
+    server.send(signal.SIGINT)
+    assert server.wait_for_exit() == 0
+    assert "Stopping" in server.output
+    assert "Stopped" in server.output
+    assert "Traceback" not in server.log
+    ended = start_server().job(job["id"])
+    assert (ended["status"], ended["attempt"]) == ("completed", 1)
+
+
+def test_waiting_client_is_answered_when_the_server_stops(start_server: StartServer) -> None:
+    server = start_server().wait_until_ready()
+    job = server.submit(prompt=COUNTING, max_tokens=2000)
+    server.until(job["id"], "in_progress")
+    with ThreadPoolExecutor(1) as threads:
+        waiting = threads.submit(server.job, job["id"], wait=60)
+        # Long enough for the request to be where it waits; nothing outside tells.
+        threading.Event().wait(2)
+        server.send(signal.SIGINT)
+        assert waiting.result(timeout=30)["status"] == "in_progress"
+    server.send(signal.SIGINT)
+    assert server.wait_for_exit() == 0
+
+
+def test_key_stays_the_same_and_unfinished_jobs_go_on_after_a_restart(start_server: StartServer) -> None:
+    server = start_server(TOKENMILL_DRAIN_GRACE_SECONDS="0", TOKENMILL_WORKER_SLOTS="2").wait_until_ready()
+    jobs = [server.submit(prompt=COUNTING, max_tokens=150) for _ in range(4)]
+    server.until(jobs[0]["id"], "in_progress")
+    server.send(signal.SIGINT)
+    assert server.wait_for_exit() == 0
+    restarted = start_server().wait_until_ready()
+    assert restarted.key == server.key
+    ended = [restarted.job(job["id"], wait=60) for job in jobs]
+    assert [job["status"] for job in ended] == ["completed"] * 4
+    assert len({job["output"]["text"] for job in ended}) == 1
+    assert all(job["usage"]["completion_tokens"] == 150 for job in ended)
+
+
+def test_killed_server_loses_nothing(start_server: StartServer) -> None:
+    server = start_server().wait_until_ready()
+    undisturbed = server.job(server.submit(prompt=COUNTING, max_tokens=150)["id"], wait=60)
+    job = server.submit(prompt=COUNTING, max_tokens=150)
+    server.until(job["id"], "in_progress")
+    server.send(signal.SIGKILL)
+    server.wait_for_exit()
+    ended = start_server().wait_until_ready().job(job["id"], wait=60)
+    assert ended["status"] == "completed"
+    assert ended["output"] == undisturbed["output"]
+    assert ended["usage"]["completion_tokens"] == undisturbed["usage"]["completion_tokens"]
+
+
+def test_job_submitted_before_the_model_is_loaded_waits_for_it(start_server: StartServer) -> None:
+    server = start_server()
+    job = server.submit(prompt=COUNTING, max_tokens=2)
+    assert server.job(job["id"])["status"] in {"queued", "in_progress", "completed"}
+    assert server.job(job["id"], wait=60)["status"] == "completed"
+
+
+def test_second_ctrl_c_stops_at_once(start_server: StartServer) -> None:
+    server = start_server(TOKENMILL_DRAIN_GRACE_SECONDS="60").wait_until_ready()
+    job = server.submit(prompt=COUNTING, max_tokens=8000)
+    server.until(job["id"], "in_progress")
+    server.send(signal.SIGINT)
+    server.line("Stopping")
+    server.send(signal.SIGINT)
+    assert server.wait_for_exit(seconds=15) == 0
+
+
+def test_key_file_is_readable_by_its_owner_alone(live_server: LiveServer) -> None:
+    file = live_server.data_dir / "api-key"
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert file.read_text().strip() == live_server.key
+
+
+def test_data_directory_in_use_is_told(live_server: LiveServer, tokenmill: RunTokenmill) -> None:
+    result = tokenmill("serve", "--embedded", "--port", "0", "--data-dir", str(live_server.data_dir))
+    assert result.returncode == 1
+    assert str(live_server.data_dir) in result.stderr
+    assert "Traceback" not in result.stderr
+    assert live_server.http.get("/readyz").status_code == 200
+
+
+def test_port_in_use_is_told(live_server: LiveServer, tokenmill: RunTokenmill, data_dir: Path) -> None:
+    port = live_server.url.rpartition(":")[2]
+    result = tokenmill("serve", "--embedded", "--port", port, "--data-dir", str(data_dir))
+    assert result.returncode == 1
+    assert "in use" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_projects_and_keys_are_made_and_revoked_by_command(
+    live_server: LiveServer, tokenmill: RunTokenmill
+) -> None:
+    database = {"DATABASE_URL": live_server.database_url}
+    project_id = tokenmill("projects", "create", "acme", "--limit-usd", "0.5", **database).stdout.strip()
+    assert project_id in tokenmill("projects", "list", **database).stdout
+    created = json.loads(tokenmill("keys", "create", "--project", "acme", "--json", **database).stdout)
+    assert created["project_id"] == project_id
+    with live_server.client(created["secret"]) as client:
+        assert client.get("/v1/jobs").status_code == 200
+        assert tokenmill("keys", "revoke", created["id"], **database).returncode == 0
+        assert client.get("/v1/jobs").status_code == 401
+    listed = tokenmill("keys", "list", "--project", project_id, **database).stdout
+    assert "revoked" in listed
+    assert created["secret"] not in listed
+    unknown = tokenmill("keys", "create", "--project", "nobody", **database)
+    assert (unknown.returncode, unknown.stdout) == (1, "")
+    assert "nobody" in unknown.stderr
+
+
+def test_database_commands_tell_the_revision(live_server: LiveServer, tokenmill: RunTokenmill) -> None:
+    database = {"DATABASE_URL": live_server.database_url}
+    assert tokenmill("db", "check", **database).returncode == 0
+    current = tokenmill("db", "current", **database).stdout.strip()
+    assert current in tokenmill("db", "upgrade", **database).stdout

@@ -1,0 +1,62 @@
+"""The real small model, loaded once, and engines over it."""
+
+import dataclasses
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from inference.catalog import ModelSpec, load_catalog
+from inference.engine import Engine
+from inference.loader import LoadedModel, load_model
+
+CAPITAL = "What is the capital of France?"
+
+
+@pytest.fixture(scope="session")
+def model_cache_dir() -> Path:
+    return Path(os.environ.get("TOKENMILL_MODEL_CACHE_DIR", "~/.cache/tokenmill")).expanduser()
+
+
+@pytest.fixture(scope="session")
+def small_spec() -> ModelSpec:
+    """The packaged model in full precision, where equal means equal."""
+    return dataclasses.replace(load_catalog(None).get("smollm2-135m-instruct"), quantization="fp32")
+
+
+@pytest.fixture(scope="session")
+def loaded_model(small_spec: ModelSpec, model_cache_dir: Path) -> LoadedModel:
+    return load_model(small_spec, model_cache_dir, device="cpu")
+
+
+@pytest.fixture
+def make_engine(loaded_model: LoadedModel) -> Iterator[Callable[..., Engine]]:
+    """Makes started engines, and stops them at the end. ``started=False`` leaves the start to the test."""
+    engines: list[Engine] = []
+
+    def make(*, started: bool = True, loaded: LoadedModel = loaded_model, **options: Any) -> Engine:
+        engine = Engine(loaded, **options)
+        engines.append(engine)
+        if started:
+            engine.start()
+        return engine
+
+    yield make
+    for engine in engines:
+        engine.stop()
+
+
+@pytest.fixture(scope="session")
+def _shared_engine(loaded_model: LoadedModel) -> Iterator[Engine]:
+    engine = Engine(loaded_model)
+    engine.start()
+    yield engine
+    engine.stop()
+
+
+@pytest.fixture
+def engine(_shared_engine: Engine) -> Engine:
+    """A started engine that tests share: they leave nothing running."""
+    return _shared_engine

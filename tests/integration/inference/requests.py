@@ -1,0 +1,54 @@
+"""Requests to the real model, and what comes of them."""
+
+import itertools
+import threading
+from typing import Any
+
+from inference.loader import LoadedModel
+from inference.request import GenerationRequest, Outcome, SamplingParams, TokenEvent
+
+NUMBERS = itertools.count()
+PROMPTS = (
+    "What is the capital of France?",
+    "Write one sentence about the sea.",
+    "List three colours.",
+    "Why is the sky blue? Answer in detail, with an example from everyday life that a child would understand.",
+    "Say hello in Spanish.",
+)
+
+
+def chat(
+    loaded: LoadedModel,
+    text: str,
+    *,
+    max_tokens: int = 16,
+    temperature: float = 0.0,
+    top_p: float = 1.0,
+    seed: int = 0,
+    stop: tuple[str, ...] = (),
+    **options: Any,
+) -> GenerationRequest:
+    """A request for an answer to ``text``; greedy unless it says otherwise."""
+    params = SamplingParams(max_tokens, temperature, top_p, seed, stop)
+    prompt = tuple(loaded.renderer.chat([{"role": "user", "content": text}]))
+    return GenerationRequest(f"r{next(NUMBERS)}", prompt, params, **options)
+
+
+class Ear:
+    """A listener that keeps what it hears, and can be waited on for the first token."""
+
+    def __init__(self) -> None:
+        self.events: list[TokenEvent | Outcome] = []
+        self.heard = threading.Event()
+
+    def __call__(self, event: TokenEvent | Outcome) -> None:
+        self.events.append(event)
+        self.heard.set()
+
+    @property
+    def outcomes(self) -> list[Outcome]:
+        return [event for event in self.events if isinstance(event, Outcome)]
+
+    @property
+    def text(self) -> str:
+        return "".join(event.text for event in self.events if isinstance(event, TokenEvent))

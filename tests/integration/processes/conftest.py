@@ -1,0 +1,84 @@
+"""The platform as processes of its own, on real services, with short leases."""
+
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg2
+import pytest
+
+from tests.services.fixtures import Broker
+from tests.services.platform import Platform
+from tests.services.postgres import PostgresServer
+
+QUICK = {
+    "worker_slots": 8,
+    "lease_seconds": 4,
+    "renew_interval_seconds": 0.5,
+    "worker_silence_seconds": 1.5,
+    "checkpoint_interval_seconds": 0.2,
+    "sweep_interval_seconds": 0.5,
+    "relay_interval_seconds": 0.5,
+    "web_processes": 1,
+    "drain_grace_seconds": 1,
+    # What "auto" comes to on most CPUs, without measuring at every start.
+    "catalog_overrides": '[models.smollm2-135m-instruct]\nquantization = "fp32"',
+}
+
+
+class Books:
+    """What the database says, straight from its tables."""
+
+    def __init__(self, database_url: str) -> None:
+        self._url = database_url
+
+    def row(self, query: str, *values: object) -> tuple[object, ...]:
+        connection = psycopg2.connect(self._url)
+        try:
+            with connection, connection.cursor() as cursor:
+                cursor.execute(query, values)
+                row = cursor.fetchone()
+                assert row is not None
+                return tuple(row)
+        finally:
+            connection.close()
+
+    def charges(self, job_id: str) -> int:
+        (count,) = self.row("SELECT count(*) FROM ledger_entries WHERE job_id = %s", job_id)
+        assert isinstance(count, int)
+        return count
+
+    def assert_settled(self) -> None:
+        """No job unfinished, no hold left, and spend, charges and costs the same."""
+        assert self.row("SELECT count(*) FROM jobs WHERE ended_at IS NULL") == (0,)
+        assert self.row("SELECT count(*) FROM holds") == (0,)
+        assert self.row("SELECT count(*) FROM checkpoints") == (0,)
+        held, spent = self.row("SELECT sum(held_usd), sum(spent_usd) FROM spend")
+        assert held == 0
+        assert (spent,) == self.row("SELECT coalesce(sum(amount_usd), 0) FROM ledger_entries")
+        assert (spent,) == self.row("SELECT coalesce(sum(cost_usd), 0) FROM jobs")
+
+
+def with_key(platform: Platform) -> Platform:
+    """A project and a key to use."""
+    name = f"project-{uuid.uuid4().hex[:8]}"
+    platform.run("projects", "create", name)
+    platform.use_key(platform.run("keys", "create", "--project", name).split()[0])
+    return platform
+
+
+@pytest.fixture
+def platform(
+    database_url: str, rabbitmq: Broker, tmp_path: Path, postgres_server: PostgresServer
+) -> Iterator[Platform]:
+    """No process yet; a database and queue names of the test's own."""
+    prefix = f"{rabbitmq.queue_prefix}-{uuid.uuid4().hex[:6]}"
+    with Platform(
+        tmp_path, database_url=database_url, broker_url=rabbitmq.url, queue_prefix=prefix, **QUICK
+    ) as started:
+        yield with_key(started)
+
+
+@pytest.fixture
+def books(database_url: str) -> Books:
+    return Books(database_url)

@@ -1,0 +1,54 @@
+"""The tasks package inside the test's own process: a database of the test's own, the broker in memory."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tasks import db, keys, price_book, projects, readiness, retry_after
+from tasks.admission import Submission, submit
+from tasks.keys import Principal
+from tasks.settings import settings
+from tasks.wire.job import JOB_REQUEST
+
+MODEL = "smollm2-135m-instruct"
+
+
+@pytest.fixture(autouse=True)
+def process(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """As if the process had just been started with this database."""
+    monkeypatch.setenv("DATABASE_URL", database_url)
+    monkeypatch.setenv("BROKER_URL", "memory://")
+    _forget()
+    yield
+    db.engine().dispose()
+    _forget()
+
+
+def _forget() -> None:
+    settings.cache_clear()
+    db.engine.cache_clear()
+    keys._cache.clear()
+    price_book._cache.clear()
+    price_book._synced.clear()
+    retry_after._cache.clear()
+    readiness._last = None
+
+
+@pytest.fixture
+def principal() -> Principal:
+    project = projects.create_project("tests")
+    return keys.authenticate(keys.create_key(project.id, "tests").secret)
+
+
+@pytest.fixture
+def submit_job(principal: Principal) -> Callable[..., Submission]:
+    """Admit a completion job; the keyword arguments change its body."""
+
+    def submit_with(
+        idempotency_key: str | None = None, by: Principal = principal, **changes: object
+    ) -> Submission:
+        body = {"type": "completion", "model": MODEL, "prompt": "Once upon", "max_tokens": 8} | changes
+        request = JOB_REQUEST.validate_python(body)
+        return submit(by, request, idempotency_key=idempotency_key, request_id=None)
+
+    return submit_with

@@ -1,0 +1,163 @@
+"""The platform as an operator runs it: web, workers and schedulers as processes of their own."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+
+from tests.services.ports import free_ports
+from tests.services.process import ServerProcess
+
+REPOSITORY = Path(__file__).parents[2]
+START_SECONDS = 120
+
+
+class PlatformProcess:
+    """One process of the platform, and what tests do to it."""
+
+    def __init__(self, name: str, command: list[str], log: Path, environment: Mapping[str, str]) -> None:
+        self.name = name
+        self.log = log
+        self._server = ServerProcess(command, log, environment=environment)
+
+    @property
+    def pid(self) -> int:
+        return self._server.pid
+
+    @property
+    def running(self) -> bool:
+        return self._server.running
+
+    def wait_until(self, ready: Any, seconds: float = START_SECONDS) -> None:
+        self._server.wait_until(ready, seconds)
+
+    def stop(self, seconds: float = 60) -> None:
+        """As an orchestrator ends it: SIGTERM."""
+        self._server.stop(signal.SIGTERM, seconds)
+
+    def kill(self) -> None:
+        """As the kernel ends it when memory is short: SIGKILL, for it and its children."""
+        self._server.kill()
+
+    def freeze(self) -> None:
+        self._signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, number: signal.Signals) -> None:
+        process = psutil.Process(self.pid)
+        for member in [process, *process.children(recursive=True)]:
+            member.send_signal(number)
+
+
+class Platform:
+    """Processes around one database and one broker; a context manager that leaves none behind."""
+
+    def __init__(self, folder: Path, *, database_url: str, broker_url: str, **settings: object) -> None:
+        self._folder = folder
+        self._processes: list[PlatformProcess] = []
+        self.environment = {
+            **os.environ,
+            "DATABASE_URL": database_url,
+            "BROKER_URL": broker_url,
+            "TOKENMILL_LOG_FORMAT": "text",
+            "TOKENMILL_REQUESTS_PER_MINUTE": "0",
+            "PYTHONPATH": str(REPOSITORY),
+            "PYTHONUNBUFFERED": "1",
+            **{f"TOKENMILL_{name.upper()}": str(value) for name, value in settings.items()},
+        }
+        self.base_url = ""
+        self.headers: dict[str, str] = {}
+
+    def __enter__(self) -> "Platform":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for process in self._processes:
+            process.kill()
+
+    def start(self, name: str, *arguments: str, **settings: object) -> PlatformProcess:
+        """Start a process by its command line, with settings of its own on top."""
+        environment = self.environment | {
+            f"TOKENMILL_{key.upper()}": str(value) for key, value in settings.items()
+        }
+        log = self._folder / f"{name}-{len(self._processes)}.log"
+        process = PlatformProcess(name, [sys.executable, *arguments], log, environment)
+        self._processes.append(process)
+        return process
+
+    def start_web(self, **settings: object) -> PlatformProcess:
+        port = free_ports(1)[0]
+        web = self.start("web", "-m", "web.cli", "web", host="127.0.0.1", port=port, **settings)
+        self.base_url = f"http://127.0.0.1:{port}"
+        web.wait_until(self._healthy)
+        return web
+
+    def start_worker(self, *, wait: bool = True, **settings: object) -> PlatformProcess:
+        worker = self.start("worker", "-m", "web.cli", "worker", **settings)
+        if wait:
+            worker.wait_until(lambda: "action=model_ready" in worker.log.read_text(errors="replace"))
+        return worker
+
+    def start_scheduler(self, **settings: object) -> PlatformProcess:
+        scheduler = self.start("scheduler", "-m", "web.cli", "scheduler", **settings)
+        scheduler.wait_until(lambda: "scheduler_started" in scheduler.log.read_text(errors="replace"))
+        return scheduler
+
+    def run(self, *arguments: str) -> str:
+        """Run a `tokenmill` command to its end; returns what it printed."""
+        done = subprocess.run(
+            [sys.executable, "-m", "web.cli", *arguments],
+            env=self.environment,
+            cwd=REPOSITORY,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        if done.returncode != 0:
+            raise RuntimeError(f"tokenmill {' '.join(arguments)}: {done.stdout}{done.stderr}")
+        return done.stdout
+
+    def use_key(self, secret: str) -> None:
+        self.headers = {"Authorization": f"Bearer {secret}"}
+
+    def request(self, method: str, path: str, **arguments: Any) -> httpx.Response:
+        headers = self.headers | arguments.pop("headers", {})
+        return httpx.request(method, self.base_url + path, headers=headers, timeout=90, **arguments)
+
+    def submit(self, **body: object) -> dict[str, Any]:
+        """Post a job that must be accepted; returns it."""
+        answer = self.request("POST", "/v1/jobs", json=body)
+        assert answer.status_code == 202, answer.text
+        job: dict[str, Any] = answer.json()
+        return job
+
+    def job(self, job_id: str) -> dict[str, Any]:
+        answer = self.request("GET", f"/v1/jobs/{job_id}")
+        assert answer.status_code == 200, answer.text
+        job: dict[str, Any] = answer.json()
+        return job
+
+    def wait_for(self, job_id: str, *statuses: str, seconds: float = 90) -> dict[str, Any]:
+        """Poll until the job has one of the statuses."""
+        until = time.monotonic() + seconds
+        while (job := self.job(job_id))["status"] not in statuses:
+            if time.monotonic() > until:
+                raise TimeoutError(f"job is still {job['status']} after {seconds:.0f} s: {job}")
+            time.sleep(0.05)
+        return job
+
+    def _healthy(self) -> bool:
+        try:
+            return httpx.get(f"{self.base_url}/healthz", timeout=1).status_code == 200
+        except httpx.TransportError:
+            return False

@@ -1,0 +1,32 @@
+"""Sequences over the small byte-level vocabulary."""
+
+import itertools
+from typing import Any
+
+from inference.detokenize import build_token_bytes
+from inference.request import GenerationRequest, Listener, SamplingParams
+from inference.sequence import Sequence
+from tests.unit.inference.vocabulary import byte_level_tokenizer
+
+TOKENIZER = byte_level_tokenizer()
+TOKEN_BYTES = build_token_bytes(TOKENIZER)
+END = TOKENIZER.token_to_id("<|end|>")
+ORDER = itertools.count()
+
+
+def make_sequence(
+    prompt: int = 4,
+    *,
+    max_tokens: int = 8,
+    stop: tuple[str, ...] = (),
+    listener: Listener | None = None,
+    **request: Any,
+) -> Sequence:
+    """A sequence with ``prompt`` prompt tokens that arrives after all made before it."""
+    params = SamplingParams(max_tokens=max_tokens, stop=stop)
+    made = GenerationRequest("r", (0,) * prompt, params, **request)
+    return Sequence(made, next(ORDER), frozenset({END}), TOKEN_BYTES, listener)
+
+
+def ids(text: str) -> list[int]:
+    return TOKENIZER.encode(text).ids

@@ -1,0 +1,1 @@
+"""What the design says of the source, held by tests."""

@@ -1,0 +1,122 @@
+import os
+import socket
+import sys
+
+import pytest
+from click.testing import CliRunner, Result
+
+from tests.unit.web.conftest import Configure
+from web.cli import cli
+
+COMMANDS = (
+    ["web"],
+    ["worker"],
+    ["scheduler"],
+    ["serve"],
+    ["demo"],
+    ["db"],
+    ["db", "upgrade"],
+    ["db", "check"],
+    ["db", "current"],
+    ["projects", "create"],
+    ["projects", "list"],
+    ["keys", "create"],
+    ["keys", "list"],
+    ["keys", "revoke"],
+)
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(cli, arguments, prog_name="tokenmill")
+
+
+def one_line(result: Result) -> str:
+    """The only line of stderr, which is all that an expected failure prints."""
+    assert "Traceback" not in result.output
+    lines = result.stderr.strip().splitlines()
+    assert len(lines) == 1, result.stderr
+    return lines[0]
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_help_says_what_the_command_does(command: list[str]) -> None:
+    result = run(*command, "--help")
+    assert result.exit_code == 0
+    assert len(result.output.splitlines()) >= 5
+
+
+def test_version_is_told() -> None:
+    assert run("--version").output.startswith("tokenmill ")
+
+
+def test_wrong_setting_is_told_by_its_variable(configure: Configure) -> None:
+    configure(port="many")
+    result = run("serve", "--embedded")
+    assert result.exit_code == 2
+    assert "TOKENMILL_PORT" in one_line(result)
+
+
+def test_wrong_catalogue_is_told_by_its_line(configure: Configure) -> None:
+    configure(catalog_overrides="[models.x]\ncolour = 1")
+    result = run("serve", "--embedded")
+    assert result.exit_code == 2
+    assert "line" in one_line(result)
+
+
+def test_port_in_use_is_told_before_anything_starts(configure: Configure) -> None:
+    configure()
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        result = run("serve", "--embedded", "--port", port)
+    assert result.exit_code == 1
+    assert port in one_line(result)
+    assert "in use" in result.stderr
+
+
+def test_database_that_is_away_is_told_in_one_line(
+    configure: Configure, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgresql://127.0.0.1:1/none")
+    configure()
+    result = run("db", "check")
+    assert result.exit_code == 1
+    assert "database" in one_line(result)
+
+
+def test_serve_without_embedded_points_to_the_other_commands() -> None:
+    result = run("serve")
+    assert result.exit_code == 2
+    assert "tokenmill web" in result.stderr
+
+
+@pytest.mark.parametrize("amount", ["-1", "NaN", "much", "Infinity"])
+def test_limit_that_is_no_amount_is_refused(amount: str) -> None:
+    result = run("projects", "create", "acme", "--limit-usd", amount)
+    assert result.exit_code == 2
+    assert "is not an amount" in result.stderr
+
+
+def test_worker_becomes_celery_with_its_options_as_settings(
+    configure: Configure, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[list[str]] = []
+    monkeypatch.setattr(os, "execv", lambda path, arguments: started.append(arguments))
+    monkeypatch.setattr("web.commands.worker.require_schema", lambda: None)
+    monkeypatch.setenv("TOKENMILL_WORKER_MODEL", "")
+    monkeypatch.setenv("TOKENMILL_WORKER_SLOTS", "1")
+    configure()
+    assert run("worker", "--model", "smollm2", "--slots", "3").exit_code == 0
+    assert started[0][:6] == [sys.executable, "-m", "celery", "-A", "tasks.app", "worker"]
+    assert (os.environ["TOKENMILL_WORKER_MODEL"], os.environ["TOKENMILL_WORKER_SLOTS"]) == ("smollm2", "3")
+
+
+def test_worker_for_an_unknown_model_is_refused(
+    configure: Configure, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TOKENMILL_WORKER_MODEL", "")
+    configure()
+    result = run("worker", "--model", "gpt-9")
+    assert result.exit_code == 1
+    assert "gpt-9" in one_line(result)

@@ -1,0 +1,1 @@
+"""HTTP, and the `tokenmill` command. Knows no torch."""

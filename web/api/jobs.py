@@ -1,0 +1,118 @@
+"""`/v1/jobs`: submit, read, list and cancel jobs."""
+
+from hashlib import sha256
+
+from flask import Blueprint, Response, current_app, request, url_for
+
+from tasks import admission, cancellation, job_queries, retry_after
+from tasks.job import JobRecord
+from tasks.wire.job import JOB_REQUEST, JobBody, JobListBody, job_body
+from web import auth, bodies, queries
+from web.longpoll import LongPolls
+from web.openapi import Header, Operation, Reply, documented
+from web.requests import request_id
+
+blueprint = Blueprint("jobs", __name__, url_prefix="/v1/jobs")
+
+
+@blueprint.post("")
+@documented(
+    Operation(
+        tag="Jobs",
+        summary="Submit a job",
+        description="The job is durable once this is answered; read it, or wait for it, at `Location`.",
+        body=JOB_REQUEST,
+        headers=(
+            Header("Idempotency-Key", "The same key and body lead to the same job, however often sent."),
+        ),
+        replies={
+            202: Reply("The job was accepted.", JobBody, headers=("Location",)),
+            200: Reply(
+                "An earlier request with this key made the job.",
+                JobBody,
+                headers=("Location", "Idempotent-Replayed"),
+            ),
+        },
+        refusals=(400, 404, 409, 413, 415, 429, 503),
+    )
+)
+def submit() -> Response:
+    job_request = bodies.read(JOB_REQUEST, tagged_by="type")
+    submission = admission.submit(
+        auth.principal(), job_request, idempotency_key=bodies.idempotency_key(), request_id=request_id()
+    )
+    response = _render(submission.job, 200 if submission.replayed else 202)
+    response.headers["Location"] = url_for("jobs.read", job_id=submission.job.id)
+    if submission.replayed:
+        response.headers["Idempotent-Replayed"] = "true"
+    return response
+
+
+@blueprint.get("/<id:job_id>")
+@documented(
+    Operation(
+        tag="Jobs",
+        summary="Read a job",
+        query=queries.JobQuery,
+        headers=(Header("If-None-Match", "An `ETag` seen before: 304 while the job is still the same."),),
+        replies={
+            200: Reply("The job.", JobBody, headers=("ETag", "Retry-After")),
+            304: Reply("The job has not changed.", headers=("ETag",)),
+        },
+        refusals=(400, 404, 429, 503),
+    )
+)
+def read(job_id: str) -> Response:
+    wait_seconds = queries.read(queries.JobQuery).wait
+    polls: LongPolls = current_app.extensions["long_polls"]
+    job = polls.job(auth.principal().project_id, job_id, wait_seconds)
+    response = _render(job)
+    response.headers["Cache-Control"] = "private, no-cache"
+    response.set_etag(sha256(response.get_data()).hexdigest()[:32])
+    if not job.status.ended:
+        response.headers["Retry-After"] = str(retry_after.seconds(job.model))
+    response.make_conditional(request.environ)
+    return response
+
+
+@blueprint.get("")
+@documented(
+    Operation(
+        tag="Jobs",
+        summary="List jobs",
+        description="Newest first; `after` takes the `last_id` of a page to the next one.",
+        query=queries.JobListQuery,
+        replies={200: Reply("A page of jobs.", JobListBody)},
+        refusals=(400, 429, 503),
+    )
+)
+def index() -> Response:
+    wanted = queries.read(queries.JobListQuery).job_filter()
+    page = job_queries.list_jobs(auth.principal().project_id, wanted)
+    ids = [job.id for job in page.items]
+    body = JobListBody(
+        data=[job_body(job) for job in page.items],
+        first_id=ids[0] if ids else None,
+        last_id=ids[-1] if ids else None,
+        has_more=page.has_more,
+    )
+    return Response(body.model_dump_json(), mimetype="application/json")
+
+
+@blueprint.post("/<id:job_id>/cancel")
+@documented(
+    Operation(
+        tag="Jobs",
+        summary="Cancel a job",
+        description="A queued job ends at once, a running one at its next token. The text so far and its "
+        "usage stay readable, and are what is charged.",
+        replies={200: Reply("The job, cancelled or about to be.", JobBody)},
+        refusals=(404, 409, 429, 503),
+    )
+)
+def cancel(job_id: str) -> Response:
+    return _render(cancellation.cancel_job(auth.principal().project_id, job_id))
+
+
+def _render(job: JobRecord, status: int = 200) -> Response:
+    return Response(job_body(job).model_dump_json(), status, mimetype="application/json")

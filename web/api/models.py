@@ -1,0 +1,92 @@
+"""`/v1/models`: what can be asked, in OpenAI's shape, with context lengths and prices."""
+
+from typing import Annotated, Literal
+
+from flask import Blueprint, Response
+from pydantic import BaseModel, Field
+
+from inference.catalog import ModelSpec
+from inference.errors import UnknownModel
+from tasks.errors import UnknownModelRequested
+from tasks.pricing import usd_text
+from tasks.settings import settings
+from web.openapi import Operation, Reply, documented
+
+blueprint = Blueprint("models", __name__, url_prefix="/v1/models")
+
+
+class ModelPrices(BaseModel):
+    """US dollars for a million tokens, as decimal strings."""
+
+    input_usd: str
+    cached_input_usd: str
+    output_usd: str
+
+
+class ModelBody(BaseModel):
+    """A model."""
+
+    id: str
+    object: Literal["model"] = "model"
+    created: Annotated[
+        int, Field(description="Always 0: the catalogue does not say when a model came out.")
+    ] = 0
+    owned_by: str = "tokenmill"
+    aliases: list[str]
+    context_length: int = Field(description="Prompt and output together, in tokens.")
+    prices: ModelPrices
+
+
+class ModelListBody(BaseModel):
+    """Every model."""
+
+    object: Literal["list"] = "list"
+    data: list[ModelBody]
+
+
+@blueprint.get("")
+@documented(
+    Operation(
+        tag="Models",
+        summary="List the models",
+        replies={200: Reply("Every model.", ModelListBody)},
+        refusals=(429,),
+    )
+)
+def index() -> Response:
+    models = settings().model_catalog().models.values()
+    return _render(ModelListBody(data=[_body(spec) for spec in models]))
+
+
+@blueprint.get("/<model>")
+@documented(
+    Operation(
+        tag="Models",
+        summary="Read a model",
+        description="By its name or an alias.",
+        replies={200: Reply("The model.", ModelBody)},
+        refusals=(404, 429),
+    )
+)
+def read(model: str) -> Response:
+    try:
+        return _render(_body(settings().model_catalog().get(model)))
+    except UnknownModel:
+        raise UnknownModelRequested(f"The model {model!r} does not exist.", param="model") from None
+
+
+def _body(spec: ModelSpec) -> ModelBody:
+    return ModelBody(
+        id=spec.name,
+        aliases=list(spec.aliases),
+        context_length=spec.context_length,
+        prices=ModelPrices(
+            input_usd=usd_text(spec.prices.input_usd),
+            cached_input_usd=usd_text(spec.prices.cached_input_usd),
+            output_usd=usd_text(spec.prices.output_usd),
+        ),
+    )
+
+
+def _render(body: BaseModel) -> Response:
+    return Response(body.model_dump_json(), mimetype="application/json")

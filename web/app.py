@@ -1,0 +1,26 @@
+"""The Flask application."""
+
+from flask import Flask
+
+from tasks.settings import settings
+from web import auth, docs, errors, limits, requests
+from web.api import health, jobs, models
+from web.longpoll import LongPolls
+from web.routing import ObjectId
+
+
+def create_app(threads: int | None = None) -> Flask:
+    """The application, for a server that runs so many requests at a time."""
+    app = Flask(__name__, static_folder=None)
+    app.url_map.converters["id"] = ObjectId
+    app.extensions["long_polls"] = LongPolls.leaving_room(threads or settings().web_threads)
+    # In this order: a request has an id before it is refused, and is counted for whoever sent it.
+    requests.install(app)
+    errors.install(app)
+    auth.install(app)
+    limits.install(app)
+    app.register_blueprint(health.blueprint)
+    app.register_blueprint(models.blueprint)
+    app.register_blueprint(jobs.blueprint)
+    docs.install(app)
+    return app

@@ -1,0 +1,1 @@
+"""What the `tokenmill` command can do, a file for each subcommand."""

@@ -1,0 +1,1 @@
+"""What `tokenmill demo` is made of: a server, a client, and something to look at."""

@@ -1,0 +1,126 @@
+"""What a client is told when something is refused or fails: exception → status and body."""
+
+import json
+import traceback
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import structlog
+from flask import Flask, Response
+from werkzeug.exceptions import HTTPException
+
+from tasks import errors
+from web.requests import request_id
+
+INVALID = "invalid_request_error"
+_GIVE_UP = {"x-should-retry": "false"}
+# How long an outage lasts is not known; the pools notice its end within about this long.
+_OUTAGE = {"Retry-After": "2"}
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """How an exception looks from outside."""
+
+    status: int
+    type: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+_ANSWERS: dict[type[errors.TokenmillError], Answer] = {
+    errors.InvalidRequest: Answer(400, INVALID),
+    errors.AuthenticationFailed: Answer(
+        401, "authentication_error", {"WWW-Authenticate": 'Bearer realm="tokenmill"'}
+    ),
+    errors.UnknownModelRequested: Answer(404, INVALID),
+    errors.JobNotFound: Answer(404, INVALID),
+    errors.ProjectNotFound: Answer(404, INVALID),
+    errors.KeyNotFound: Answer(404, INVALID),
+    # The SDK retries 409 and 429 by itself; neither of these mends that way.
+    errors.JobAlreadyEnded: Answer(409, INVALID, _GIVE_UP),
+    errors.IdempotencyKeyReused: Answer(409, INVALID, _GIVE_UP),
+    errors.InsufficientQuota: Answer(429, "insufficient_quota", _GIVE_UP),
+    errors.DatabaseUnavailable: Answer(503, "service_unavailable", _OUTAGE),
+    errors.BrokerUnavailable: Answer(503, "service_unavailable", _OUTAGE),
+    errors.SchemaOutdated: Answer(503, "service_unavailable", _OUTAGE),
+}
+
+_HTTP_CODES = {
+    404: "not_found",
+    405: "method_not_allowed",
+    413: "request_too_large",
+    415: "unsupported_media_type",
+    429: "rate_limit_exceeded",
+}
+_HTTP_MESSAGES = {
+    404: "There is nothing at this address.",
+    405: "This address does not answer that method; see the Allow header.",
+}
+
+
+def install(app: Flask) -> None:
+    app.register_error_handler(errors.TokenmillError, _refused)
+    app.register_error_handler(HTTPException, _http_error)
+    app.register_error_handler(Exception, _unexpected)
+
+
+def error_response(
+    answer: Answer,
+    message: str,
+    *,
+    param: str | None = None,
+    code: str | None = None,
+    details: Sequence[Mapping[str, object]] = (),
+) -> Response:
+    error: dict[str, object] = {"message": message, "type": answer.type, "param": param, "code": code}
+    if details:
+        error["details"] = list(details)
+    response = Response(json.dumps({"error": error}) + "\n", answer.status, mimetype="application/json")
+    response.headers.update(answer.headers)
+    return response
+
+
+def _refused(error: errors.TokenmillError) -> Response:
+    answer = next((_ANSWERS[kind] for kind in type(error).__mro__ if kind in _ANSWERS), None)
+    if answer is None:
+        return _unexpected(error)
+    return error_response(answer, error.message, param=error.param, code=error.code, details=error.details)
+
+
+def _http_error(error: HTTPException) -> Response | HTTPException:
+    status = error.code or 500
+    if status < 400:
+        return error
+    if status >= 500:
+        return _unexpected(error)
+    message = _HTTP_MESSAGES.get(status) or error.description or error.name
+    answer = Answer(status, "rate_limit_error" if status == 429 else INVALID)
+    response = error_response(answer, message, code=_HTTP_CODES.get(status, "bad_request"))
+    for name, value in error.get_headers():
+        if name.lower() not in {"content-type", "content-length"}:
+            response.headers[name] = value
+    return response
+
+
+def _unexpected(error: Exception) -> Response:
+    log.error(
+        "request failed",
+        action="request_failed",
+        errors=[f"{type(cause).__module__}.{type(cause).__qualname__}" for cause in _causes(error)],
+        # Frames without the exception's own words: those may quote the request.
+        frames="".join(traceback.format_tb(error.__traceback__)),
+    )
+    return error_response(
+        Answer(500, "server_error"),
+        f"Something went wrong on our side. The request's id is {request_id()}.",
+        code="internal_error",
+    )
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    cause: BaseException | None = error
+    while cause is not None:
+        yield cause
+        cause = cause.__cause__ or cause.__context__

@@ -1,0 +1,77 @@
+"""Every request's id, its headers of habit, and its one line in the log."""
+
+import time
+
+import structlog
+from flask import Flask, Response, g, request
+from structlog.contextvars import bind_contextvars, clear_contextvars
+
+from tasks.errors import InvalidRequest
+from tasks.ids import new_id
+
+_CLIENT_REQUEST_ID = "X-Client-Request-Id"
+_MAX_CLIENT_REQUEST_ID_LENGTH = 512
+
+_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Cache-Control": "no-store",
+}
+
+log = structlog.get_logger(__name__)
+
+
+def install(app: Flask) -> None:
+    app.before_request(_begin)
+    # Hooks run last to first, so this one sees the response as the client will.
+    app.after_request(_finish)
+
+
+def request_id() -> str:
+    """The id of the request being served; the client finds it in `x-request-id`."""
+    value: str = g.request_id
+    return value
+
+
+def _begin() -> None:
+    g.started = time.perf_counter()
+    g.request_id = new_id("req")
+    # Threads are reused: nothing of the last request may colour this one's lines.
+    clear_contextvars()
+    bind_contextvars(request_id=g.request_id)
+    client_request_id = _client_request_id()
+    if client_request_id is not None:
+        bind_contextvars(client_request_id=client_request_id)
+
+
+def _client_request_id() -> str | None:
+    value = request.headers.get(_CLIENT_REQUEST_ID)
+    if value is None:
+        return None
+    if not value.isascii() or not value.isprintable() or len(value) > _MAX_CLIENT_REQUEST_ID_LENGTH:
+        raise InvalidRequest(
+            f"{_CLIENT_REQUEST_ID} must be at most {_MAX_CLIENT_REQUEST_ID_LENGTH} ASCII characters.",
+            param=_CLIENT_REQUEST_ID,
+        )
+    return value
+
+
+def _finish(response: Response) -> Response:
+    milliseconds = (time.perf_counter() - g.started) * 1000
+    response.headers["x-request-id"] = g.request_id
+    response.headers["openai-processing-ms"] = str(round(milliseconds))
+    for name, value in _HEADERS.items():
+        response.headers.setdefault(name, value)
+    log.info(
+        "request",
+        action="request",
+        method=request.method,
+        # The template, not the path: it is what to group by.
+        route=request.url_rule.rule if request.url_rule else None,
+        status=response.status_code,
+        ms=round(milliseconds, 1),
+        project_id=g.principal.project_id if "principal" in g else None,
+    )
+    return response
