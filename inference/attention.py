@@ -131,8 +131,8 @@ def packed_attention(
         if options.get(name) is not None:
             raise ModelLoadError(f"The model's attention needs {name!r}, which this engine does not have.")
     keys, values = plan.layers[int(module.layer_idx)]  # type: ignore[arg-type]
-    keys.index_copy_(0, plan.arena_rows, key[0].transpose(0, 1))
-    values.index_copy_(0, plan.arena_rows, value[0].transpose(0, 1))
+    keys[plan.arena_rows] = key[0].transpose(0, 1)
+    values[plan.arena_rows] = value[0].transpose(0, 1)
     out = query.new_empty(query.shape[2], query.shape[1], value.shape[-1])
     for group in plan.singles:
         mask = plan.mask_of_group(group, sliding_window, query.dtype)

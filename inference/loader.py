@@ -21,7 +21,8 @@ from inference.architecture import (
 from inference.cache import LayerShape
 from inference.catalog import DTYPES_OF_PLAIN_WEIGHTS, ModelSpec
 from inference.errors import ModelLoadError
-from inference.packaged import find_packaged, prepare_weights
+from inference.packaged import find_packaged
+from inference.packaged_weights import prepare_weights
 from inference.precision import choose_quantization
 from inference.prompts import PromptRenderer
 

@@ -1,10 +1,6 @@
-"""Models that a Python package carries as GGUF, converted once into folders transformers reads.
-
-Importing this needs no torch, nor does preparing the tokenizer; preparing the weights does.
-"""
+"""Models that a Python package carries as GGUF, converted once into folders that transformers reads."""
 
 import fcntl
-import json
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -13,16 +9,11 @@ from dataclasses import dataclass
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
-
-from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 
 from inference.errors import ModelLoadError
-from inference.gguf_metadata import read_gguf_metadata
 
 SOURCE_PREFIX = "packaged:"
 FOLDER_FORMAT = 1
-CONTROL_TOKEN = 3
 
 
 @dataclass(frozen=True)
@@ -76,25 +67,14 @@ def find_packaged(source: str) -> PackagedModel | None:
     return PACKAGED[name]
 
 
-def prepare_tokenizer(cache_dir: Path, model: PackagedModel = SMOLLM2) -> Path:
-    """A folder with the tokenizer, chat template and end-of-text ids; made on the first call.
-
-    Safe in several processes at once. Raises ModelLoadError.
-    """
-    return _prepare(model, cache_dir, "tokenizer", _write_tokenizer)
-
-
-def prepare_weights(cache_dir: Path, model: PackagedModel = SMOLLM2) -> Path:
-    """A folder with the configuration and the weights as bf16 safetensors; made on the first call.
-
-    Safe in several processes at once. Takes some 10 s the first time. Raises ModelLoadError.
-    """
-    return _prepare(model, cache_dir, "weights", _write_weights)
-
-
-def _prepare(
+def prepare_part(
     model: PackagedModel, cache_dir: Path, part: str, write: Callable[[PackagedModel, Path], None]
 ) -> Path:
+    """The folder ``part`` of ``model``, made by ``write`` on the first call.
+
+    Safe in several processes at once: one makes it, the others wait, and nobody ever sees it half
+    done. Raises ModelLoadError.
+    """
     folder = model.folder(cache_dir)
     target = folder / part
     if target.is_dir():
@@ -117,7 +97,9 @@ def _exclusive(path: Path) -> Iterator[None]:
 
 
 def _write_whole(target: Path, write: Callable[[Path], None]) -> None:
-    """Write a folder so that it is seen complete or not at all."""
+    """Write a folder so that it is seen complete or not at all; only under the lock."""
+    for left_behind in target.parent.glob(f".{target.name}-*"):
+        shutil.rmtree(left_behind, ignore_errors=True)
     made = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
     try:
         write(made)
@@ -125,67 +107,3 @@ def _write_whole(target: Path, write: Callable[[Path], None]) -> None:
         made.replace(target)
     finally:
         shutil.rmtree(made, ignore_errors=True)
-
-
-class GgufVocabulary:
-    """What a GGUF file says about its tokenizer: byte-level BPE that splits digits one by one."""
-
-    def __init__(self, path: Path) -> None:
-        self._metadata = read_gguf_metadata(path)
-        kind = (self._entry("ggml.model"), self._entry("ggml.pre"))
-        if kind != ("gpt2", "smollm"):
-            raise ModelLoadError(f"{path.name} has a tokenizer of an unknown kind: {kind}.")
-        self.tokens: list[str] = self._entry("ggml.tokens")
-        self.chat_template: str = self._entry("chat_template")
-
-    def _entry(self, key: str) -> Any:
-        return self._metadata[f"tokenizer.{key}"]
-
-    def token_id(self, role: str) -> int:
-        return int(self._entry(f"ggml.{role}_token_id"))
-
-    def build_tokenizer(self) -> Tokenizer:
-        merges = [tuple(merge.split(" ", 1)) for merge in self._entry("ggml.merges")]
-        vocabulary = {token: index for index, token in enumerate(self.tokens)}
-        tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=merges))
-        tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-            [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
-        )
-        tokenizer.decoder = decoders.ByteLevel()
-        kinds = zip(self.tokens, self._entry("ggml.token_type"), strict=True)
-        control = [token for token, kind in kinds if kind == CONTROL_TOKEN]
-        tokenizer.add_special_tokens([AddedToken(token, normalized=False, special=True) for token in control])
-        return tokenizer
-
-
-def _write_tokenizer(model: PackagedModel, folder: Path) -> None:
-    vocabulary = GgufVocabulary(model.gguf_path)
-    vocabulary.build_tokenizer().save(str(folder / "tokenizer.json"))
-    named = {"bos": "bos", "eos": "eos", "unk": "unknown", "pad": "padding"}
-    config: dict[str, object] = {"tokenizer_class": "PreTrainedTokenizerFast"}
-    config |= {f"{name}_token": vocabulary.tokens[vocabulary.token_id(role)] for name, role in named.items()}
-    _write_json(folder / "tokenizer_config.json", config)
-    _write_json(folder / "generation_config.json", {"eos_token_id": [vocabulary.token_id("eos")]})
-    (folder / "chat_template.jinja").write_text(vocabulary.chat_template, "utf-8")
-
-
-def _write_json(path: Path, content: dict[str, object]) -> None:
-    path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", "utf-8")
-
-
-def _write_weights(model: PackagedModel, folder: Path) -> None:
-    import torch
-    from transformers import AutoModelForCausalLM, GgufConfig
-
-    loaded = AutoModelForCausalLM.from_pretrained(
-        model.gguf_path.parent,
-        gguf_file=model.file,
-        quantization_config=GgufConfig(dequantize=True),
-        dtype=torch.bfloat16,
-        local_files_only=True,
-    )
-    # What is saved are plain weights: nothing of the file they were unpacked from may stay.
-    if hasattr(loaded.config, "quantization_config"):
-        del loaded.config.quantization_config
-    loaded.hf_quantizer = None
-    loaded.save_pretrained(folder)

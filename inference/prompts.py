@@ -15,7 +15,8 @@ from inference.catalog import ModelSpec
 from inference.control_tokens import ControlTokens
 from inference.detokenize import build_token_bytes
 from inference.errors import InvalidPrompt, ModelLoadError
-from inference.packaged import find_packaged, prepare_tokenizer
+from inference.packaged import find_packaged
+from inference.packaged_tokenizer import prepare_tokenizer
 
 ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "function"})
 TEMPLATE_FAILURES = (TemplateError, TypeError, ValueError, KeyError, AttributeError, IndexError)

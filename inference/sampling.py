@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-FAST_CANDIDATES = 256
 NOISE_BITS = 24
-# Between the largest and the smallest value that the noise can take lie 17.4 + 2.9: a token whose
-# logit is further than that below the best can't win, so noise is made only for the others.
-REACH_OF_NOISE = 20.5
+NEAR = 10.0
+"""Tokens this close to the best, in units of logit over temperature, are looked at one by one."""
+TAIL = -1
+"""Stands for all the other tokens where noise is drawn."""
 
 UINT64 = (1 << 64) - 1
 GOLDEN = 0x9E3779B97F4A7C15
@@ -46,39 +46,71 @@ def sample(logits: Tensor, rows: Sequence[SamplingRow]) -> list[int | None]:
 
 
 def _sample_warm(logits: Tensor, best: Tensor, rows: Sequence[SamplingRow]) -> Tensor:
-    temperature = torch.tensor([row.temperature for row in rows], dtype=torch.float32, device=logits.device)
+    """Sample near the best token first, and look further only in the rows where that is needed.
+
+    The largest of many noisy logits is itself distributed as one noisy logit, that of their sum, and
+    says nothing about which of them it was. So one draw stands for the whole tail, and only where it
+    wins is there another among the tail's tokens.
+    """
+    device = logits.device
+    temperature = torch.tensor([row.temperature for row in rows], dtype=torch.float32, device=device)
+    top_p = torch.tensor([row.top_p for row in rows], dtype=torch.float32, device=device)
+    keys = torch.tensor([noise_key(row.seed, row.position) for row in rows], device=device)
     # Taking the best off first keeps a tiny temperature from overflowing.
     scaled = (logits.float() - best.float()[:, None]) / temperature[:, None]
-    floor = nucleus_floor(scaled, [row.top_p for row in rows]).clamp(min=-REACH_OF_NOISE)
-    row_index, token_index = (scaled >= floor[:, None]).nonzero(as_tuple=True)
-    keys = [noise_key(row.seed, row.position) for row in rows]
-    noise = gumbel_noise(torch.tensor(keys, device=logits.device)[row_index], token_index)
-    perturbed = torch.full_like(scaled, float("-inf"))
-    perturbed[row_index, token_index] = scaled[row_index, token_index] + noise
-    return perturbed.argmax(dim=-1)
+    total = scaled.logsumexp(dim=-1)
+    values, tokens = _near(scaled)
+    inside = (values.logsumexp(dim=-1) - total).exp()
+    kept = values >= nucleus_floor(values, total, top_p)[:, None]
+    noisy = values.masked_fill(~kept, float("-inf")) + gumbel_noise(keys[:, None], tokens)
+    highest, winner = noisy.max(dim=-1)
+    chosen = tokens.gather(-1, winner[:, None])[:, 0]
+    tail = (1 - inside).clamp(min=0).log() + total + gumbel_noise(keys, torch.full_like(keys, TAIL))
+    tail_wins = (top_p >= 1) & (tail > highest)
+    wide = (tail_wins | (top_p < 1) & (inside < top_p)).nonzero()[:, 0]
+    if len(wide):
+        chosen[wide] = _sample_wide(scaled[wide], total[wide], keys[wide], top_p[wide], tail_wins[wide])
+    return chosen
 
 
-def nucleus_floor(logits: Tensor, top_p: Sequence[float]) -> Tensor:
+def _near(scaled: Tensor) -> tuple[Tensor, Tensor]:
+    """The logits near the best and their token ids, both [rows, most of any row]; the rest is -inf."""
+    near = scaled >= -NEAR
+    row, token = near.nonzero(as_tuple=True)
+    counts = near.sum(dim=-1)
+    column = torch.arange(len(row), device=row.device) - (counts.cumsum(0) - counts)[row]
+    shape = (len(scaled), max(1, int(counts.max())))
+    values = scaled.new_full(shape, float("-inf"))
+    tokens = token.new_zeros(shape)
+    values[row, column] = scaled[row, token]
+    tokens[row, column] = token
+    return values, tokens
+
+
+def _sample_wide(scaled: Tensor, total: Tensor, keys: Tensor, top_p: Tensor, only_tail: Tensor) -> Tensor:
+    """Sample with noise for every token, or for every token that is not near."""
+    allowed = scaled >= nucleus_floor(scaled, total, top_p)[:, None]
+    allowed &= ~only_tail[:, None] | (scaled < -NEAR)
+    every = torch.arange(scaled.shape[-1], device=scaled.device)
+    noisy = scaled.masked_fill(~allowed, float("-inf")) + gumbel_noise(keys[:, None], every)
+    return noisy.argmax(dim=-1)
+
+
+def nucleus_floor(logits: Tensor, total: Tensor, top_p: Tensor) -> Tensor:
     """The lowest logit [rows] within the fewest likeliest tokens whose probabilities sum to ``top_p``.
 
-    Tokens that tie with it are within, so the outcome does not hang on an order among equals.
+    ``total`` [rows] is the log of the sum over all tokens, of which ``logits`` may be the likeliest
+    only. Tokens that tie with the lowest are within, so the outcome does not hang on an order among
+    equals.
     """
-    floor = logits.new_full((len(top_p),), float("-inf"))
-    narrow = [index for index, share in enumerate(top_p) if share < 1]
-    if not narrow:
-        return floor
-    index = torch.tensor(narrow, device=logits.device)
-    share = torch.tensor([top_p[position] for position in narrow], device=logits.device)[:, None]
-    chosen = logits[index]
-    total = chosen.logsumexp(dim=-1, keepdim=True)
-    ordered = chosen.topk(min(FAST_CANDIDATES, chosen.shape[-1])).values
-    if bool(((ordered - total).exp().sum(dim=-1, keepdim=True) < share).any()):
-        ordered = chosen.sort(dim=-1, descending=True).values
-    probability = (ordered - total).exp()
+    everything = torch.full_like(total, float("-inf"))
+    if bool((top_p >= 1).all()):
+        return everything
+    ordered = logits.sort(dim=-1, descending=True).values
+    probability = (ordered - total[:, None]).exp()
     before = probability.cumsum(dim=-1) - probability
-    last = (before < share).sum(dim=-1, keepdim=True).clamp(min=1) - 1
-    floor[index] = ordered.gather(-1, last)[:, 0]
-    return floor
+    last = (before < top_p[:, None]).sum(dim=-1, keepdim=True).clamp(min=1) - 1
+    return torch.where(top_p < 1, ordered.gather(-1, last)[:, 0], everything)
 
 
 def noise_key(seed: int, position: int) -> int:
@@ -96,7 +128,10 @@ def _mix(value: int) -> int:
 
 
 def gumbel_noise(keys: Tensor, tokens: Tensor) -> Tensor:
-    """Standard Gumbel noise for each pair of a key (see ``noise_key``) and a token id, both int64."""
+    """Standard Gumbel noise for each pair of a key (see ``noise_key``) and a token id, both int64.
+
+    ``keys`` and ``tokens`` are broadcast against each other.
+    """
     mixed = keys + (tokens + 1) * _signed(GOLDEN)
     mixed = (mixed ^ _shift_right(mixed, 30)) * _signed(MIX_1)
     mixed = (mixed ^ _shift_right(mixed, 27)) * _signed(MIX_2)

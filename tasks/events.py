@@ -11,9 +11,10 @@ from uuid import uuid4
 
 import structlog
 from kombu import Connection, Consumer, Exchange, Message, Queue
-from kombu.exceptions import OperationalError
 
 from tasks.app import app
+from tasks.broker import broker_errors
+from tasks.errors import BrokerUnavailable
 from tasks.settings import settings
 
 ENDED = "ended"
@@ -35,7 +36,7 @@ def _exchange() -> Exchange:
 def publish(kind: str, job_ids: Sequence[str]) -> None:
     """Tell whoever listens; a broker that is away is only logged, for listeners also look by themselves."""
     try:
-        with app.producer_pool.acquire(block=True, timeout=1) as producer:
+        with broker_errors(), app.producer_pool.acquire(block=True, timeout=1) as producer:
             producer.publish(
                 {"kind": kind, "job_ids": list(job_ids)},
                 exchange=_exchange(),
@@ -43,8 +44,8 @@ def publish(kind: str, job_ids: Sequence[str]) -> None:
                 serializer="json",
                 retry=False,
             )
-    except (OperationalError, *app.connection_for_write().connection_errors) as error:
-        log.warning("event not published", action="event_lost", kind=kind, error=repr(error))
+    except BrokerUnavailable as error:
+        log.warning("event not published", action="event_lost", kind=kind, error=error.message)
 
 
 class EventListener:
@@ -66,18 +67,19 @@ class EventListener:
         pause_seconds = 0.1
         while not self._stopping.is_set():
             try:
-                with app.connection_for_read(heartbeat=_HEARTBEAT_SECONDS) as connection:
+                with broker_errors(), app.connection_for_read(heartbeat=_HEARTBEAT_SECONDS) as connection:
                     connection.connect()
                     pause_seconds = 0.1
                     self._listen(connection)
-            except (
-                OperationalError,
-                OSError,
-                *app.connection_for_read().recoverable_connection_errors,
-            ) as error:
-                log.warning("event listener lost the broker", action="event_listener_lost", error=repr(error))
+            except BrokerUnavailable as error:
+                log.warning(
+                    "event listener lost the broker", action="event_listener_lost", error=error.message
+                )
                 self._stopping.wait(pause_seconds)
                 pause_seconds = min(pause_seconds * 2, 5.0)
+            except Exception:
+                log.exception("event listener failed", action="event_listener_failed")
+                self._stopping.wait(5.0)
 
     def _listen(self, connection: Connection) -> None:
         name = f"{settings().queue_prefix}.events.{uuid4().hex}"

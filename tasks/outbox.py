@@ -3,12 +3,11 @@
 from datetime import timedelta
 
 import structlog
-from kombu import Connection
 from sqlalchemy import func, select, update
 
 from tasks import jobs
+from tasks.broker import connected
 from tasks.db import transaction
-from tasks.errors import BrokerUnavailable
 from tasks.models import Job, JobStatus
 from tasks.queue import ConfirmedPublisher, queue_for
 from tasks.settings import settings
@@ -85,17 +84,9 @@ def forget_published() -> None:
 
 def depth(model: str) -> int:
     """Messages ready in a model's queue; 0 where there is no such queue. Raises BrokerUnavailable."""
-    from tasks.app import app
-
-    connection: Connection = app.connection_for_read()
-    try:
-        connection.ensure_connection(max_retries=1, interval_start=0)
-        channel = connection.default_channel
-        declared = queue_for(model)(channel).queue_declare(passive=True)
+    with connected() as connection:
+        try:
+            declared = queue_for(model)(connection.default_channel).queue_declare(passive=True)
+        except connection.channel_errors:
+            return 0
         return int(declared.message_count)
-    except connection.channel_errors:
-        return 0
-    except (OSError, *connection.connection_errors) as error:
-        raise BrokerUnavailable(f"The message broker can't be reached: {error!r}") from error
-    finally:
-        connection.release()

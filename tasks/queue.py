@@ -4,15 +4,14 @@ import queue
 import re
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from itertools import islice
 from time import monotonic
 
 import structlog
 from kombu import Connection, Producer, Queue
-from kombu.exceptions import OperationalError
 
 from tasks import jobs
+from tasks.broker import broker_errors
 from tasks.db import transaction
 from tasks.errors import BrokerUnavailable, DatabaseUnavailable
 from tasks.settings import settings
@@ -51,18 +50,17 @@ class ConfirmedPublisher:
         from tasks.app import app
 
         self._app = app
-        self._errors = (OperationalError, OSError, *app.connection_for_write().connection_errors)
         self._declared: set[str] = set()
         self._unconfirmed: set[int] = set()
         self._refused = False
         self._last_tag = 0
-        with self._broker_errors():
+        with broker_errors():
             self._connection = self._connect()
             self._producer = Producer(self._connection.default_channel)
 
     def publish(self, published: Sequence[PublishedJob]) -> None:
         """Returns when the broker has every message on disk on a majority of its nodes."""
-        with self._broker_errors():
+        with broker_errors():
             for job_id, model in published:
                 self._send(job_id, model)
             self._await_confirms()
@@ -114,13 +112,6 @@ class ConfirmedPublisher:
 
     def _on_nack(self, delivery_tag: int, multiple: bool) -> None:
         self._refused = True
-
-    @contextmanager
-    def _broker_errors(self) -> Iterator[None]:
-        try:
-            yield
-        except self._errors as error:
-            raise BrokerUnavailable(f"The message broker can't be reached: {error!r}") from error
 
 
 class BackgroundPublisher:

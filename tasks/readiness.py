@@ -6,9 +6,9 @@ from time import monotonic
 
 from sqlalchemy import select
 
-from tasks.app import app
+from tasks.broker import connected
 from tasks.db import transaction
-from tasks.errors import DatabaseUnavailable
+from tasks.errors import BrokerUnavailable, DatabaseUnavailable
 from tasks.live_workers import dead
 from tasks.models import Worker
 from tasks.settings import settings
@@ -56,14 +56,11 @@ def _database() -> Check:
 
 
 def _broker() -> Check:
-    connection = app.connection_for_write()
     try:
-        connection.ensure_connection(max_retries=1, interval_start=0)
-    except (OSError, *connection.connection_errors):
+        with connected():
+            return Check(True)
+    except BrokerUnavailable:
         return Check(False, "The message broker can't be reached.")
-    finally:
-        connection.release()
-    return Check(True)
 
 
 def _workers() -> dict[str, Check]:

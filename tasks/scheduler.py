@@ -26,6 +26,9 @@ log = structlog.get_logger("tasks.scheduler")
 class InProcessScheduler(Scheduler):
     """Celery's scheduler, except that a due entry runs in a thread instead of becoming a message."""
 
+    # Celery's own connects to the broker before every entry, and waits until there is one.
+    producer = None
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._threads = ThreadPoolExecutor(thread_name_prefix="tokenmill-maintenance")
         self._running: dict[str, Future[None]] = {}

@@ -1,6 +1,5 @@
 """Every setting, read from the environment once."""
 
-from decimal import Decimal
 from functools import cache
 from pathlib import Path
 from typing import Literal
@@ -47,7 +46,6 @@ class Settings(BaseSettings):
     default_expires_in_seconds: int = Field(86_400, ge=1)
     max_expires_in_seconds: int = Field(30 * 86_400, ge=1)
     idempotency_ttl_seconds: int = Field(86_400, ge=60)
-    default_spend_limit_usd: Decimal | None = None
 
     database_pool_size: int = Field(16, ge=1)
     database_connect_timeout_seconds: int = Field(3, ge=1)

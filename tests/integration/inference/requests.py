@@ -12,7 +12,7 @@ PROMPTS = (
     "What is the capital of France?",
     "Write one sentence about the sea.",
     "List three colours.",
-    "Why is the sky blue? Answer in detail, with an example from everyday life that a child would understand.",
+    "Why is the sky blue? Answer in detail, with an example from everyday life that children know.",
     "Say hello in Spanish.",
 )
 

@@ -261,7 +261,11 @@ def test_no_space_is_lost_and_every_request_ends_once_under_random_use(
 
     def use(number: int) -> None:
         deadline = time.monotonic() + 0.3 if number % 5 == 0 else None
-        options = {"priority": number % 3, "deadline_seconds": deadline, "temperature": number % 2}
+        options: dict[str, Any] = {
+            "priority": number % 3,
+            "deadline_seconds": deadline,
+            "temperature": number % 2,
+        }
         generation = engine.submit(
             chat(loaded_model, PROMPTS[number % 5], max_tokens=8, **options), ears[number]
         )

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -35,7 +36,7 @@ def plain_answers(loaded_model: LoadedModel) -> list[tuple[int, ...]]:
             "do_sample": False,
             "attention_mask": torch.ones_like(prompt),
         }
-        output = model.generate(prompt, pad_token_id=0, **options)  # type: ignore[operator]
+        output = model.generate(prompt, pad_token_id=0, **options)
         answers.append(tuple(output[0, prompt.shape[1] :].tolist()))
     model.set_attn_implementation(implementation)
     return answers
@@ -71,7 +72,7 @@ def test_greedy_tokens_are_the_same_when_requests_arrive_one_after_the_other(
 def test_a_seeded_sample_is_the_same_alone_in_a_batch_and_resumed(
     engine: Engine, loaded_model: LoadedModel
 ) -> None:
-    def request(**options: tuple[int, ...]) -> GenerationRequest:
+    def request(**options: Any) -> GenerationRequest:
         return chat(loaded_model, PROMPTS[1], temperature=0.9, top_p=0.95, seed=7, **options)
 
     (alone,) = run(engine, request())

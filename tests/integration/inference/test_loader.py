@@ -16,7 +16,7 @@ from inference.engine import Engine
 from inference.errors import ModelLoadError
 from inference.loader import load_model
 from inference.request import GenerationRequest, OutcomeStatus, SamplingParams
-from tests.unit.inference.vocabulary import byte_level_tokenizer
+from tests.unit.inference.vocabulary import byte_level_tokenizer, token_id
 
 TINY = {
     "vocab_size": 320,
@@ -127,7 +127,7 @@ def test_auto_chooses_something_that_runs(tmp_path: Path) -> None:
 def test_end_tokens_of_the_generation_config_count_too(tmp_path: Path) -> None:
     spec = save_tiny(tmp_path, "llama")
     (tmp_path / "generation_config.json").write_text(json.dumps({"eos_token_id": [7, 9]}))
-    end = byte_level_tokenizer().token_to_id("<|end|>")
+    end = token_id(byte_level_tokenizer(), "<|end|>")
     assert load_model(spec, tmp_path / "cache", device="cpu").eos_token_ids == {7, 9, end}
 
 

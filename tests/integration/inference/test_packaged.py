@@ -8,7 +8,8 @@ from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from inference.errors import ModelLoadError
 from inference.gguf_metadata import read_gguf_metadata
-from inference.packaged import SMOLLM2, PackagedModel, find_packaged, prepare_tokenizer
+from inference.packaged import SMOLLM2, PackagedModel, find_packaged
+from inference.packaged_tokenizer import prepare_tokenizer
 
 
 @pytest.fixture(scope="module")
@@ -36,6 +37,13 @@ def test_what_is_there_is_not_made_again(tmp_path: Path) -> None:
     before = made.stat().st_mtime_ns
     prepare_tokenizer(tmp_path)
     assert made.stat().st_mtime_ns == before
+
+
+def test_what_a_killed_process_left_behind_is_cleared_away(tmp_path: Path) -> None:
+    left_behind = SMOLLM2.folder(tmp_path) / ".tokenizer-half"
+    left_behind.mkdir(parents=True)
+    prepare_tokenizer(tmp_path)
+    assert not left_behind.exists()
 
 
 def test_a_failure_leaves_nothing_behind(tmp_path: Path) -> None:

@@ -6,11 +6,11 @@ from typing import Any
 from inference.detokenize import build_token_bytes
 from inference.request import GenerationRequest, Listener, SamplingParams
 from inference.sequence import Sequence
-from tests.unit.inference.vocabulary import byte_level_tokenizer
+from tests.unit.inference.vocabulary import byte_level_tokenizer, token_id
 
 TOKENIZER = byte_level_tokenizer()
 TOKEN_BYTES = build_token_bytes(TOKENIZER)
-END = TOKENIZER.token_to_id("<|end|>")
+END = token_id(TOKENIZER, "<|end|>")
 ORDER = itertools.count()
 
 

@@ -1,5 +1,7 @@
 """Leases of the key-value arena."""
 
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -22,7 +24,7 @@ def test_leases_never_overlap_and_all_space_comes_back(actions: list[tuple[bool,
         else:
             arena.release(held.pop(size % len(held)))
         owned = sorted((lease.start, lease.start + lease.capacity) for lease in held)
-        assert all(first[1] <= second[0] for first, second in zip(owned, owned[1:], strict=False))
+        assert all(first[1] <= second[0] for first, second in pairwise(owned))
         assert arena.leased == sum(lease.capacity for lease in held) <= arena.capacity
     for lease in held:
         arena.release(lease)

@@ -9,10 +9,10 @@ from tokenizers import Tokenizer, models
 
 from inference.control_tokens import MARK, ControlTokens
 from inference.errors import InvalidPrompt
-from tests.unit.inference.vocabulary import CONTROL, byte_level_tokenizer
+from tests.unit.inference.vocabulary import CONTROL, byte_level_tokenizer, token_id
 
 TOKENIZER = byte_level_tokenizer()
-START, END = (TOKENIZER.token_to_id(token) for token in CONTROL)
+START, END = (token_id(TOKENIZER, token) for token in CONTROL)
 TEXTS = st.lists(
     st.sampled_from([*CONTROL, "<", "<|", "<|st", "art|>", "<|en", "d|>", "|>", " ", "\n", "x"]),
     max_size=6,

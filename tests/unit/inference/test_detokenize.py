@@ -7,11 +7,11 @@ from tokenizers import Tokenizer, decoders, models
 
 from inference.detokenize import Detokenizer, build_token_bytes
 from inference.errors import ModelLoadError
-from tests.unit.inference.vocabulary import byte_level_tokenizer
+from tests.unit.inference.vocabulary import byte_level_tokenizer, token_id
 
 TOKENIZER = byte_level_tokenizer()
 TOKEN_BYTES = build_token_bytes(TOKENIZER)
-END = TOKENIZER.token_to_id("<|end|>")
+END = token_id(TOKENIZER, "<|end|>")
 
 
 def pieces_of(token_ids: list[int]) -> list[str]:

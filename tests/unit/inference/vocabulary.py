@@ -17,3 +17,9 @@ def byte_level_tokenizer(merges: Sequence[tuple[str, str]] = (("h", "e"), ("l", 
     tokenizer.add_special_tokens([AddedToken(token, special=True, normalized=False) for token in CONTROL])
     tokenizer.add_tokens([AddedToken("<think>", special=False, normalized=False)])
     return tokenizer
+
+
+def token_id(tokenizer: Tokenizer, token: str) -> int:
+    found = tokenizer.token_to_id(token)
+    assert found is not None
+    return found
