@@ -108,7 +108,10 @@ def test_worker_becomes_celery_with_its_options_as_settings(
     monkeypatch.setenv("TOKENMILL_WORKER_SLOTS", "1")
     configure()
     assert run("worker", "--model", "smollm2", "--slots", "3").exit_code == 0
-    assert started[0][:6] == [sys.executable, "-m", "celery", "-A", "tasks.app", "worker"]
+    assert run("worker").exit_code == 0
+    assert started[0][:7] == [sys.executable, "-m", "celery", "-A", "tasks.app", "--quiet", "worker"]
+    names = {arguments[arguments.index("-n") + 1] for arguments in started}
+    assert len(names) == 2, "two workers on a machine must not share a node name"
     assert (os.environ["TOKENMILL_WORKER_MODEL"], os.environ["TOKENMILL_WORKER_SLOTS"]) == ("smollm2", "3")
 
 
