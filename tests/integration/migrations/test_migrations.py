@@ -22,7 +22,8 @@ ROWS = """
 INSERT INTO models (name, source, quantization, context_length) VALUES ('m', 'packaged:m', 'fp32', 100);
 INSERT INTO projects (id, name) VALUES ('proj_1', 'one');
 INSERT INTO jobs (id, project_id, type, model, status, request, prompt_token_ids,
-    prompt_tokens, max_tokens, seed, price_input_usd, price_cached_input_usd, price_output_usd, expires_at, ended_at)
+    prompt_tokens, max_tokens, seed, price_input_usd, price_cached_input_usd, price_output_usd,
+    expires_at, ended_at)
     VALUES ('job_1', 'proj_1', 'chat', 'm', 'completed', '{}', '{1,2}', 2, 5, 0, 1, 1, 1, now(), now());
 INSERT INTO ledger_entries (business_key, project_id, job_id, kind, amount_usd)
     VALUES ('charge:job_1', 'proj_1', 'job_1', 'charge', 0.000007);
