@@ -1,6 +1,5 @@
 """The engine: one thread that runs all requests in one continuous batch."""
 
-import heapq
 import itertools
 import logging
 import queue
@@ -10,6 +9,7 @@ from collections.abc import Callable
 from enum import Enum, auto
 
 from inference.cache import KeyValueCache
+from inference.deadlines import Deadlines
 from inference.errors import EngineStopped
 from inference.generation import Generation
 from inference.loader import LoadedModel, use_available_cores
@@ -36,6 +36,10 @@ class Message(Enum):
 
 class Engine:
     """Continuous batching over a loaded model.
+
+    What a request generates depends on the request alone, up to rounding: in another batch a matrix
+    product may round otherwise. In float32 that practically never shows; in bfloat16 and 8 bits a
+    near tie may fall the other way.
 
     ``slots`` is how many requests are generated at the same time; ``max_batch_tokens`` bounds the
     tokens of one step (and so its time); ``kv_budget_bytes`` the memory for keys and values.
@@ -66,7 +70,7 @@ class Engine:
         self._scheduler = Scheduler(self._cache.arena, self._cache.copy, slots, max_batch_tokens)
         self._runner = ModelRunner(loaded.model, self._cache)
         self._counters = StepCounters()
-        self._deadlines: list[tuple[float, tuple[int, int], Sequence]] = []
+        self._deadlines = Deadlines()
         self._order = itertools.count()
         self._inbox: queue.SimpleQueue[tuple[Message, Sequence | None]] = queue.SimpleQueue()
         self._door = threading.Lock()
@@ -89,7 +93,7 @@ class Engine:
         for length in WARM_UP_LENGTHS:
             prompt = tuple(index % self._loaded.vocab_size for index in range(length))
             self._receive(Message.SUBMIT, self._sequence(GenerationRequest("warm-up", prompt, params), None))
-        while self._scheduler.all_sequences():
+        while not self._scheduler.idle:
             self._step()
         self._counters = StepCounters()
 
@@ -162,7 +166,7 @@ class Engine:
 
     def _take_messages(self) -> bool:
         """Take in what other threads sent, waiting for it when there is nothing to run; False to stop."""
-        while not (self._inbox.empty() and self._scheduler.all_sequences()):
+        while self._scheduler.idle or not self._inbox.empty():
             message, sequence = self._inbox.get()
             if message is Message.STOP or sequence is None:
                 return False
@@ -176,12 +180,11 @@ class Engine:
             self._end(sequence, OutcomeStatus.COMPLETED)
         else:
             self._scheduler.add(sequence)
-            deadline = sequence.request.deadline_seconds
-            if deadline is not None:
-                heapq.heappush(self._deadlines, (deadline, sequence.rank, sequence))
+            self._deadlines.add(sequence)
 
     def _step(self) -> None:
-        self._expire()
+        for sequence in self._deadlines.pop_expired(time.monotonic()):
+            self._end(sequence, OutcomeStatus.EXPIRED)
         work = self._scheduler.schedule()
         if not work:
             return
@@ -189,11 +192,6 @@ class Engine:
         for sampled in self._compute(work):
             self._deliver(sampled)
         self._counters.count(work, time.monotonic() - started)
-
-    def _expire(self) -> None:
-        now = time.monotonic()
-        while self._deadlines and (self._deadlines[0][0] <= now or self._deadlines[0][2].outcome is not None):
-            self._end(heapq.heappop(self._deadlines)[2], OutcomeStatus.EXPIRED)
 
     def _compute(self, work: list[Work]) -> list[Sampled]:
         try:

@@ -9,6 +9,7 @@ from inference.sequence import Sequence
 
 ROOM_TO_GROW = 64
 """Output tokens that a sequence gets space for when it is admitted, beyond those it has."""
+SPARE_ENTRIES = 64
 
 CopyTokens = Callable[[Lease, Lease, int], None]
 
@@ -49,16 +50,25 @@ class Scheduler:
     def waiting(self) -> int:
         return len(self._waiting)
 
+    @property
+    def idle(self) -> bool:
+        """Whether there is nothing to run and nothing waiting."""
+        return not self.running and not self._waiting
+
     def all_sequences(self) -> list[Sequence]:
         return [*self.running, *self._waiting]
 
     def add(self, sequence: Sequence) -> None:
         self._waiting.add(sequence)
         heapq.heappush(self._queue, (sequence.rank, sequence))
+        if len(self._queue) > 2 * len(self._waiting) + SPARE_ENTRIES:
+            self._queue = [entry for entry in self._queue if entry[1] in self._waiting]
+            heapq.heapify(self._queue)
 
     def discard(self, sequence: Sequence) -> None:
         """Take a sequence out, waiting or running, and free what it held."""
-        # Its entry in the queue stays until it comes up: finding it now would cost a search.
+        # Its entry in the queue stays until it comes up or such entries prevail: finding it now would
+        # cost a search.
         self._waiting.discard(sequence)
         if sequence.lease is not None:
             self.running.remove(sequence)
