@@ -1,11 +1,12 @@
 """Reading jobs, always within one project, so that another's job is simply not there (I6)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal
 
 from sqlalchemy import ColumnElement, Connection, RowMapping, func, literal, select, text
+from sqlalchemy.orm import aliased
 
 from tasks.db import transaction
 from tasks.errors import InvalidRequest, JobNotFound
@@ -69,7 +70,7 @@ def get_job(project_id: str, job_id: str) -> JobRecord:
         row = connection.execute(query).mappings().first()
         if row is None:
             raise JobNotFound(f"There is no job {job_id!r}.", param="job_id")
-        return _with_position(connection, _record(row))
+        return _with_present(connection, [_record(row)])[0]
 
 
 def list_jobs(project_id: str, wanted: JobFilter) -> JobPage:
@@ -95,7 +96,7 @@ def list_jobs(project_id: str, wanted: JobFilter) -> JobPage:
         page = [_record(row) for row in rows[: wanted.limit]]
         if backwards:
             page.reverse()
-        items = [_with_position(connection, record) for record in page]
+        items = _with_present(connection, page)
     return JobPage(items, has_more=len(rows) > wanted.limit)
 
 
@@ -132,17 +133,36 @@ def _record(row: RowMapping) -> JobRecord:
     return JobRecord(**{**row, "status": JobStatus(row["status"])})
 
 
-def _with_position(connection: Connection, record: JobRecord) -> JobRecord:
-    if record.status is JobStatus.IN_PROGRESS:
-        partial = connection.execute(select(Checkpoint.text).where(Checkpoint.job_id == record.id)).scalar()
-        return replace(record, output_text=partial)
-    if record.status is not JobStatus.QUEUED:
-        return record
+def _with_present(connection: Connection, records: Sequence[JobRecord]) -> list[JobRecord]:
+    """What is not in a job's row: the text so far of those that run, the place of those that wait."""
+    running = [record.id for record in records if record.status is JobStatus.IN_PROGRESS]
+    waiting = [record.id for record in records if record.status is JobStatus.QUEUED]
+    texts = _partial_texts(connection, running) if running else {}
+    positions = _positions(connection, waiting) if waiting else {}
+    return [
+        replace(
+            record,
+            output_text=texts.get(record.id, record.output_text),
+            queue_position=positions.get(record.id),
+        )
+        for record in records
+    ]
+
+
+def _partial_texts(connection: Connection, job_ids: Sequence[str]) -> dict[str, str]:
+    query = select(Checkpoint.job_id, Checkpoint.text).where(Checkpoint.job_id.in_(job_ids))
+    return {row.job_id: row.text for row in connection.execute(query)}
+
+
+def _positions(connection: Connection, job_ids: Sequence[str]) -> dict[str, int]:
+    other = aliased(Job)
     ahead = (
         select(literal(1))
-        .where(Job.model == record.model, Job.status == JobStatus.QUEUED, Job.id < record.id)
+        .where(other.model == Job.model, other.status == JobStatus.QUEUED, other.id < Job.id)
         .limit(_POSITION_LIMIT)
+        .correlate(Job)
         .subquery()
     )
-    count = connection.execute(select(func.count()).select_from(ahead)).scalar_one()
-    return replace(record, queue_position=count + 1)
+    count = select(func.count()).select_from(ahead).correlate(Job).scalar_subquery()
+    query = select(Job.id, (count + 1).label("position")).where(Job.id.in_(job_ids))
+    return {row.id: row.position for row in connection.execute(query)}
