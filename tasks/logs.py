@@ -13,6 +13,9 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 
 from tasks.settings import settings
 
+# What inference, which logs through the standard library, may add to its lines.
+_FIELDS = ("action", "job_id", "request_id", "model", "quantization", "dtype", "device", "load_seconds")
+
 OURS = ("web", "tasks", "inference")
 # Each task taken and done, each round of the timetable: our own lines say it better, with a job's id.
 _TALKATIVE = ("celery.beat", "celery.app.trace", "celery.worker.strategy")
@@ -24,7 +27,7 @@ def configure() -> None:
     handler.setFormatter(
         ProcessorFormatter(
             foreign_pre_chain=[
-                structlog.stdlib.ExtraAdder(allow=("action", "job_id", "batch_id", "worker_id")),
+                structlog.stdlib.ExtraAdder(allow=_FIELDS),
                 *_SHARED,
                 _name_foreign_action,
             ],

@@ -101,11 +101,15 @@ class Platform:
         web.wait_until(self._healthy)
         return web
 
-    def start_worker(self, *, wait: bool = True, **settings: object) -> PlatformProcess:
-        worker = self.start("worker", "-m", "web.cli", "worker", **settings)
-        if wait:
-            worker.wait_until(lambda: "action=model_ready" in worker.log.read_text(errors="replace"))
-        return worker
+    def start_worker(self, **settings: object) -> PlatformProcess:
+        return self.start_workers(1, **settings)[0]
+
+    def start_workers(self, count: int, **settings: object) -> list[PlatformProcess]:
+        """Side by side, for each of them imports and loads for a while."""
+        workers = [self.start("worker", "-m", "web.cli", "worker", **settings) for _ in range(count)]
+        for worker in workers:
+            worker.wait_until(lambda log=worker.log: "model_ready" in log.read_text(errors="replace"))
+        return workers
 
     def start_scheduler(self, **settings: object) -> PlatformProcess:
         scheduler = self.start("scheduler", "-m", "web.cli", "scheduler", **settings)

@@ -46,7 +46,7 @@ def test_worker_killed_mid_generation_is_finished_by_another_and_billed_once(
 ) -> None:
     platform.start_web()
     platform.start_scheduler()
-    workers = [platform.start_worker(), platform.start_worker()]
+    workers = platform.start_workers(2)
     undisturbed = platform.wait_for(platform.submit(**LONG)["id"], "completed")
 
     job = platform.submit(**LONG)
@@ -75,7 +75,7 @@ def test_frozen_worker_is_replaced_and_its_late_result_changes_nothing(
 ) -> None:
     platform.start_web()
     platform.start_scheduler()
-    workers = [platform.start_worker(), platform.start_worker()]
+    workers = platform.start_workers(2)
     job = platform.submit(**LONG)
     wait_for_tokens(platform, job["id"])
     frozen, _ = in_order_of_ownership(workers, books, job["id"])
@@ -176,8 +176,7 @@ def test_two_schedulers_and_two_workers_finish_each_job_once(platform: Platform,
     jobs = [platform.submit(**LONG | {"max_tokens": 8})["id"] for _ in range(30)]
     platform.start_scheduler()
     platform.start_scheduler()
-    platform.start_worker()
-    platform.start_worker()
+    platform.start_workers(2)
     for job_id in jobs:
         assert platform.wait_for(job_id, "completed")["attempt"] == 1
         assert books.charges(job_id) == 1
