@@ -9,6 +9,7 @@ from time import monotonic
 
 import structlog
 from kombu import Connection, Producer, Queue
+from kombu.entity import PERSISTENT_DELIVERY_MODE
 
 from tasks import jobs
 from tasks.broker import broker_errors
@@ -20,6 +21,7 @@ GENERATE_TASK = "tasks.generate.generate"
 
 _BATCH = 256
 _PAUSE_AFTER_FAILURE_SECONDS = 1.0
+_MARK_AFTER_SECONDS = 0.1
 _CONFIRM_TIMEOUT_SECONDS = 5.0
 
 log = structlog.get_logger(__name__)
@@ -88,13 +90,17 @@ class ConfirmedPublisher:
         self._last_tag += 1
         if self._confirms:
             self._unconfirmed.add(self._last_tag)
-        self._app.send_task(
-            GENERATE_TASK,
-            args=(job_id,),
-            queue=target,
-            producer=self._producer,
+        task = self._app.amqp.as_task_v2(job_id, GENERATE_TASK, args=(job_id,), ignore_result=True)
+        # As `send_task` does it, less the routing and the signals, which take longer than the rest.
+        self._producer.publish(
+            task.body,
+            exchange=target.exchange,
+            routing_key=target.routing_key,
+            headers=task.headers,
+            serializer="json",
+            delivery_mode=PERSISTENT_DELIVERY_MODE,
             retry=False,
-            ignore_result=True,
+            **task.properties,
         )
 
     def _await_confirms(self) -> None:
@@ -123,6 +129,8 @@ class BackgroundPublisher:
     def __init__(self) -> None:
         self._pending: queue.SimpleQueue[PublishedJob] = queue.SimpleQueue()
         self._publisher: ConfirmedPublisher | None = None
+        self._confirmed: list[str] = []
+        self._mark_at = 0.0
         self._thread = threading.Thread(target=self._run, name="tokenmill-publisher", daemon=True)
         self._thread.start()
 
@@ -132,8 +140,8 @@ class BackgroundPublisher:
     def _run(self) -> None:
         resume_at = 0.0
         while True:
-            batch = [self._pending.get(), *islice(self._ready(), _BATCH - 1)]
-            if monotonic() < resume_at:
+            batch = self._next_batch()
+            if batch and monotonic() < resume_at:
                 continue
             try:
                 self._publish(batch)
@@ -145,17 +153,35 @@ class BackgroundPublisher:
                 log.exception("left to the relay", action="publish_failed", jobs=len(batch))
                 self._reset()
 
+    def _next_batch(self) -> list[PublishedJob]:
+        """What waits to be published; empty when it is time to mark what was."""
+        try:
+            first = self._pending.get(timeout=_MARK_AFTER_SECONDS if self._confirmed else None)
+        except queue.Empty:
+            return []
+        return [first, *islice(self._ready(), _BATCH - 1)]
+
     def _publish(self, batch: Sequence[PublishedJob]) -> None:
-        if self._publisher is None:
-            self._publisher = ConfirmedPublisher()
-        self._publisher.publish(batch)
-        with transaction(durable=False) as connection:
-            jobs.mark_published(connection, [job_id for job_id, _ in batch])
+        if batch:
+            if self._publisher is None:
+                self._publisher = ConfirmedPublisher()
+            self._publisher.publish(batch)
+            self._confirmed += [job_id for job_id, _ in batch]
+            self._mark_at = self._mark_at or monotonic() + _MARK_AFTER_SECONDS
+        # Marked in bulk, a little later: until then the relay leaves such young rows alone.
+        if self._confirmed and monotonic() >= self._mark_at:
+            with transaction(durable=False) as connection:
+                jobs.mark_published(connection, self._confirmed)
+            self._forget_confirmed()
+
+    def _forget_confirmed(self) -> None:
+        self._confirmed, self._mark_at = [], 0.0
 
     def _reset(self) -> None:
         if self._publisher is not None:
             self._publisher.close()
             self._publisher = None
+        self._forget_confirmed()
 
     def _ready(self) -> Iterator[PublishedJob]:
         while True:

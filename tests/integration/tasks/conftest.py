@@ -1,10 +1,11 @@
 """The tasks package inside the test's own process: a database of the test's own, the broker in memory."""
 
+import time
 from collections.abc import Callable, Iterator
 
 import pytest
 
-from tasks import db, keys, price_book, projects, readiness, retry_after
+from tasks import db, keys, price_book, projects, queue, readiness, retry_after
 from tasks.admission import Submission, submit
 from tasks.keys import Principal
 from tasks.settings import settings
@@ -20,8 +21,18 @@ def process(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None
     monkeypatch.setenv("BROKER_URL", "memory://")
     _forget()
     yield
+    _let_publisher_finish()
     db.engine().dispose()
     _forget()
+
+
+def _let_publisher_finish() -> None:
+    """It belongs to the whole run, and this test's database is about to go."""
+    publisher = queue._background
+    until = time.monotonic() + 5
+    while publisher is not None and (publisher._pending.qsize() or publisher._confirmed):
+        assert time.monotonic() < until
+        time.sleep(0.01)
 
 
 def _forget() -> None:
