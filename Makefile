@@ -14,7 +14,7 @@ DEMO_ARGS ?=
 SERVE_ARGS ?=
 BENCH_ARGS ?=
 
-# Where `make demo` and `make serve` keep their database and the unpacked model.
+# Where `make demo` and `make serve` keep their database.
 export TOKENMILL_DATA_DIR ?= $(CURDIR)/.tokenmill
 
 .PHONY: help venv demo serve test test-fast lint format lock bench clean
