@@ -74,7 +74,7 @@ class Platform:
             "PYTHONUNBUFFERED": "1",
             **{f"TOKENMILL_{name.upper()}": str(value) for name, value in settings.items()},
         }
-        # One for all: a client of its own for each request would spend longer on certificates than the request.
+        # One for all: a client for each request spends longer on certificates than on the request.
         self._client = httpx.Client(timeout=90, verify=False, limits=httpx.Limits())  # noqa: S501
         self.base_url = ""
         self.headers: dict[str, str] = {}
