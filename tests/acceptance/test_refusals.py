@@ -125,7 +125,7 @@ def test_wrong_query_parameter_is_a_400_that_names_it(
 
 @pytest.mark.parametrize("path", ["/v1/jobs/job_0", "/v1/jobs/a%00b", "/v1/nowhere"])
 def test_what_does_not_exist_is_a_404(live_server: LiveServer, path: str) -> None:
-    refused(live_server, 404, method="GET", path=path)
+    assert refused(live_server, 404, method="GET", path=path)["type"] == "invalid_request_error"
 
 
 @pytest.mark.parametrize("key", ["k" * 256, "a\tb"])
