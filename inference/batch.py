@@ -140,7 +140,9 @@ class Batch:
             self._deliver(sampled, now)
         self._counters.count_step(result.computed, time.monotonic() - started)
 
-    def reset_counters(self) -> None:
+    def forget(self) -> None:
+        """As if nothing had run yet: what ended is found no more and counts for nothing."""
+        self._prefixes.forget()
         self._counters = EngineCounters()
         self._prefixes.hit_tokens = self._prefixes.lookup_tokens = 0
 

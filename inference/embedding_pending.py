@@ -68,7 +68,8 @@ class PendingEmbedding:
         if self._listener is not None:
             try:
                 self._listener(outcome)
-            except Exception:
+            except BaseException:
+                # SystemExit, or asyncio's CancelledError, would end the encoder and everybody's requests.
                 logger.exception(
                     "listener failed",
                     extra={"action": "listener_failed", "request_id": self.request.request_id},

@@ -2,11 +2,9 @@
 
 import itertools
 import logging
-import queue
 import threading
 import time
 from collections.abc import Callable
-from enum import Enum, auto
 
 from inference.deadlines import Deadlines
 from inference.embedding import Embedding
@@ -17,7 +15,7 @@ from inference.embedding_validation import validate_embedding
 from inference.encoder_loader import LoadedEncoder
 from inference.encoder_runner import Computed, EncoderRunner
 from inference.encoder_stats import EncoderCounters, EncoderStats
-from inference.errors import EngineStopped
+from inference.inbox import Inbox, Message
 from inference.loader import use_available_cores
 from inference.request import OutcomeStatus
 
@@ -27,20 +25,13 @@ BATCH_TOKENS = {"cpu": 512, "cuda": 16_384}
 """Tokens of a step where none are given: more make it longer, not faster."""
 
 
-class Message(Enum):
-    """What other threads tell the encoder's thread."""
-
-    SUBMIT = auto()
-    CANCEL = auto()
-    STOP = auto()
-
-
 class Encoder:
     """Packed batches of inputs over a loaded embedding model, with the interface of the engine.
 
     The vector of an input depends on the input alone, up to rounding. ``max_batch_tokens`` bounds the
     tokens of one step (and so its time); None is what suits the device. ``on_fatal`` is called, on
-    the encoder's thread, when it can't go on; by then every request has had its terminal event.
+    the encoder's thread, when it can't go on. Only when it has returned does every request end as
+    failed: a process that ends in it leaves its requests unanswered, for somebody else to run.
     """
 
     def __init__(
@@ -59,9 +50,7 @@ class Encoder:
         self._counters = EncoderCounters()
         self._deadlines: Deadlines[PendingEmbedding] = Deadlines()
         self._order = itertools.count()
-        self._inbox: queue.SimpleQueue[tuple[Message, PendingEmbedding | None]] = queue.SimpleQueue()
-        self._door = threading.Lock()
-        self._accepts = True
+        self._inbox: Inbox[PendingEmbedding] = Inbox()
         self._thread: threading.Thread | None = None
 
     @property
@@ -98,17 +87,12 @@ class Encoder:
         pending = PendingEmbedding(
             request, next(self._order), width=loaded.shape.width, normalize=normalize, listener=listener
         )
-        with self._door:
-            if not self._accepts:
-                raise EngineStopped
-            self._inbox.put((Message.SUBMIT, pending))
-        return Embedding(pending, self._request_cancel)
+        self._inbox.submit(pending)
+        return Embedding(pending, self._inbox.cancel)
 
     def stop(self) -> None:
         """End every request as cancelled and stop the thread. Any number of calls."""
-        with self._door:
-            self._accepts = False
-        self._inbox.put((Message.STOP, None))
+        self._inbox.close()
         if self._thread is None:
             self._run()
         elif self._thread is not threading.current_thread():
@@ -123,11 +107,8 @@ class Encoder:
             inputs=self._counters.inputs,
             tokens=self._counters.tokens,
             waiting=len(self._queue),
-            running=len(self._running) + self._inbox.qsize(),
+            running=len(self._running) + self._inbox.waiting,
         )
-
-    def _request_cancel(self, pending: PendingEmbedding) -> None:
-        self._inbox.put((Message.CANCEL, pending))
 
     def _run(self) -> None:
         use_available_cores()
@@ -136,15 +117,14 @@ class Encoder:
                 self._step()
         except BaseException as error:
             logger.exception("encoder failed", extra={"action": "encoder_failed"})
+            self._tell_fatal(error)
             self._end_everything(OutcomeStatus.FAILED, f"the encoder failed: {error}")
-            if self._on_fatal is not None:
-                self._on_fatal(error)
         else:
             self._end_everything(OutcomeStatus.CANCELLED)
 
     def _take_messages(self) -> bool:
         """Take in what other threads sent, waiting for it when there is nothing to run; False to stop."""
-        while not self._queue or not self._inbox.empty():
+        while not self._queue or not self._inbox.empty:
             message, pending = self._inbox.get()
             if message is Message.STOP or pending is None:
                 return False
@@ -188,12 +168,15 @@ class Encoder:
         self._running.discard(pending)
         pending.end(status, error)
 
+    def _tell_fatal(self, error: BaseException) -> None:
+        self._inbox.close()
+        if self._on_fatal is None:
+            return
+        try:
+            self._on_fatal(error)
+        except BaseException:
+            logger.exception("on_fatal failed", extra={"action": "on_fatal_failed"})
+
     def _end_everything(self, status: OutcomeStatus, error: str | None = None) -> None:
-        with self._door:
-            self._accepts = False
-        while not self._inbox.empty():
-            _, pending = self._inbox.get()
-            if pending is not None:
-                pending.end(status, error)
-        for pending in list(self._running):
+        for pending in [*self._running, *self._inbox.drain()]:
             self._end(pending, status, error)

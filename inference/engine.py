@@ -11,6 +11,7 @@ from inference.generation import Generation
 from inference.inbox import Inbox, Message
 from inference.loader import LoadedModel, use_available_cores
 from inference.request import GenerationRequest, Listener, OutcomeStatus
+from inference.sequence import Sequence
 from inference.stats import EngineStats
 from inference.validation import validate
 from inference.warm_up import warm_up
@@ -23,8 +24,8 @@ class Engine:
     """Continuous batching over a loaded model.
 
     What a request generates depends on the request alone, up to rounding: in another batch a matrix
-    product may round otherwise. In float32 that practically never shows; in bfloat16 and 8 bits a
-    near tie may fall the other way.
+    product may round otherwise. In float32 that practically never shows; in bfloat16 a near tie may
+    fall the other way; 8-bit layers on a CPU may use other kernels for a few rows than for many.
 
     ``slots`` is how many requests are generated at the same time; ``max_batch_tokens`` bounds the
     tokens of one step (and so its time); ``kv_budget_bytes`` the memory for keys and values.
@@ -54,7 +55,7 @@ class Engine:
             kv_budget_bytes=kv_budget_bytes,
             beat=self._watchdog.beat,
         )
-        self._inbox = Inbox()
+        self._inbox: Inbox[Sequence] = Inbox()
         self._starting = threading.Lock()
         self._over = threading.Event()
         self._thread: threading.Thread | None = None

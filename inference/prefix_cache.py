@@ -53,6 +53,11 @@ class PrefixCache:
         self.segments = SegmentPool(arena, store, self._tree, limit)
         self._holdings: dict[Sequence, Holding] = {}
 
+    def forget(self) -> None:
+        """Hold nothing more of what has ended, and count anew."""
+        self.segments.evict_idle()
+        self.segments.evictions = self.hit_tokens = self.lookup_tokens = 0
+
     def find_awaited(self, sequence: Sequence) -> Awaited | None:
         """The running sequence that is about to compute the next blocks of a waiting one; None if none is."""
         nodes = self._tree.find(sequence.tokens, _reusable(sequence))

@@ -92,6 +92,11 @@ class SegmentPool:
         if segment in self._idle:
             self._evict(segment)
 
+    def evict_idle(self) -> None:
+        """Free all that nobody uses."""
+        for segment in list(self._idle):
+            self._evict(segment)
+
     def close(self) -> None:
         """Touch the memory no more: from now on what nobody uses is freed as it is."""
         self._closed = True

@@ -14,4 +14,4 @@ def warm_up(batch: Batch, vocab_size: int) -> None:
         batch.add(batch.make_sequence(GenerationRequest("warm-up", prompt, PARAMS)))
     while not batch.idle:
         batch.step()
-    batch.reset_counters()
+    batch.forget()

@@ -189,13 +189,16 @@ def test_a_broken_encoder_fails_everything_once_and_says_so(
 
     fatal: list[BaseException] = []
     told = threading.Event()
+    heard: list[EmbeddingOutcome] = []
+    heard_before: list[EmbeddingOutcome] = []
 
     def on_fatal(error: BaseException) -> None:
         fatal.append(error)
+        heard_before.extend(heard)
         told.set()
+        raise RuntimeError("and the callback too")
 
     encoder = make_encoder(started=False, max_batch_tokens=8, on_fatal=on_fatal)
-    heard: list[EmbeddingOutcome] = []
     embeddings = [encoder.submit(tokens(GOOD, GOOD, LONG), heard.append) for _ in range(3)]
     encoder.warm_up()
     with forward_hook(loaded_encoder, break_always):
@@ -205,10 +208,25 @@ def test_a_broken_encoder_fails_everything_once_and_says_so(
         assert told.wait(60)
         thread.join(60)
     assert [str(error) for error in fatal] == ["no device"]
+    assert heard_before == []
     assert [outcome.status for outcome in heard] == [OutcomeStatus.FAILED] * 3
     assert set(heard) == set(outcomes)
     with pytest.raises(EngineStopped):
         encoder.submit(tokens(GOOD))
+
+
+@pytest.mark.parametrize("error", [SystemExit, KeyboardInterrupt, RuntimeError])
+def test_a_listener_that_raises_anything_takes_no_neighbour_with_it(
+    make_encoder: Callable[..., Encoder], error: type[BaseException]
+) -> None:
+    def refuse(outcome: EmbeddingOutcome) -> None:
+        raise error
+
+    encoder = make_encoder()
+    encoder.submit(tokens(GOOD), refuse)
+    outcome = encoder.submit(tokens(GOOD)).wait(60)
+    assert outcome is not None
+    assert outcome.status is OutcomeStatus.COMPLETED
 
 
 def test_stop_cancels_what_waits(make_encoder: Callable[..., Encoder], loaded_encoder: LoadedEncoder) -> None:

@@ -107,6 +107,14 @@ def test_a_displaced_request_goes_on_from_the_cache_with_the_same_tokens(make_ti
     assert displaced.usage.cached_tokens == 0
 
 
+def test_what_the_engine_warmed_up_with_is_nobodys_prefix(make_tiny: MakeEngine) -> None:
+    engine = make_tiny()
+    (outcome,) = run(engine, ask(tuple(range(40))))
+    stats = engine.stats()
+    assert outcome.usage.cached_tokens == 0
+    assert (stats.cache_hit_tokens, stats.cache_lookup_tokens, stats.cache_evictions) == (0, 40, 0)
+
+
 def test_a_failed_request_gives_nothing_on(make_tiny: MakeEngine, tiny: LoadedModel) -> None:
     def spoil(options: PassOptions, output: Any) -> None:
         if POISON in options["input_ids"]:
