@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Literal
 
 from tasks.models import JobStatus
+from tasks.plan import JobType
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -14,7 +15,12 @@ class JobRecord:
 
     id: str
     project_id: str
-    type: Literal["chat", "completion"]
+    type: JobType
+    endpoint: str
+    service_tier: str
+    stored: bool
+    conversation_id: str | None
+    system_fingerprint: str | None
     model: str
     status: JobStatus
     metadata: dict[str, str]

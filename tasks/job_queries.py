@@ -5,13 +5,14 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, func, literal, select, text
+from sqlalchemy import ColumnElement, Connection, RowMapping, func, literal, select, text, tuple_
 from sqlalchemy.orm import aliased
 
 from tasks.db import transaction
 from tasks.errors import InvalidRequest, JobNotFound
 from tasks.job import JobRecord
 from tasks.models import Checkpoint, Job, JobStatus
+from tasks.plan import Endpoint
 
 # Counting further would cost more than the answer is worth to anyone so far back.
 _POSITION_LIMIT = 10_000
@@ -19,9 +20,14 @@ _POSITION_LIMIT = 10_000
 _COLUMNS = (
     Job.id,
     Job.project_id,
+    Job.endpoint,
     Job.type,
     Job.model,
+    Job.service_tier,
     Job.status,
+    Job.stored,
+    Job.conversation_id,
+    Job.system_fingerprint,
     Job.metadata_.label("metadata"),
     Job.prompt_tokens,
     Job.max_tokens,
@@ -55,6 +61,8 @@ class JobFilter:
     created_after: datetime | None = None
     created_before: datetime | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
+    endpoint: Endpoint | None = None
+    stored: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +73,7 @@ class JobPage:
 
 def get_job(project_id: str, job_id: str) -> JobRecord:
     """Raises JobNotFound, also for another project's job."""
-    query = select(*_COLUMNS).where(Job.project_id == project_id, Job.id == job_id)
+    query = select(*_COLUMNS).where(*_visible(project_id), Job.id == job_id)
     with transaction() as connection:
         row = connection.execute(query).mappings().first()
         if row is None:
@@ -81,7 +89,7 @@ def list_jobs(project_id: str, wanted: JobFilter) -> JobPage:
     """
     newest_first = wanted.order == "desc"
     with transaction() as connection:
-        conditions = [Job.project_id == project_id, *_conditions(wanted)]
+        conditions = [*_visible(project_id), *_conditions(wanted)]
         if wanted.after is not None:
             _check_cursor(connection, project_id, "after", wanted.after)
             conditions.append(Job.id < wanted.after if newest_first else Job.id > wanted.after)
@@ -107,6 +115,10 @@ def admitted(values: Mapping[str, Any]) -> JobRecord:
     return JobRecord(**{**never, **known, "status": JobStatus.QUEUED, "attempt": 0})
 
 
+def _visible(project_id: str) -> tuple[ColumnElement[bool], ...]:
+    return Job.project_id == project_id, Job.deleted_at.is_(None)
+
+
 def _conditions(wanted: JobFilter) -> list[ColumnElement[bool]]:
     conditions: list[ColumnElement[bool]] = []
     if wanted.status is not None:
@@ -117,6 +129,10 @@ def _conditions(wanted: JobFilter) -> list[ColumnElement[bool]]:
         conditions.append(Job.created_at >= wanted.created_after)
     if wanted.created_before is not None:
         conditions.append(Job.created_at <= wanted.created_before)
+    if wanted.endpoint is not None:
+        conditions.append(Job.endpoint == wanted.endpoint)
+    if wanted.stored is not None:
+        conditions.append(Job.stored == wanted.stored)
     if wanted.metadata:
         # The second condition is what the partial index knows its rows by.
         conditions += [Job.metadata_.contains(dict(wanted.metadata)), Job.metadata_ != text("'{}'")]
@@ -124,7 +140,7 @@ def _conditions(wanted: JobFilter) -> list[ColumnElement[bool]]:
 
 
 def _check_cursor(connection: Connection, project_id: str, param: str, job_id: str) -> None:
-    query = select(Job.id).where(Job.project_id == project_id, Job.id == job_id)
+    query = select(Job.id).where(*_visible(project_id), Job.id == job_id)
     if connection.execute(query).first() is None:
         raise InvalidRequest(f"{param} names no job: {job_id!r}.", param=param)
 
@@ -158,7 +174,11 @@ def _positions(connection: Connection, job_ids: Sequence[str]) -> dict[str, int]
     other = aliased(Job)
     ahead = (
         select(literal(1))
-        .where(other.model == Job.model, other.status == JobStatus.QUEUED, other.id < Job.id)
+        .where(
+            other.model == Job.model,
+            other.status == JobStatus.QUEUED,
+            tuple_(other.rank, other.id) < tuple_(Job.rank, Job.id),
+        )
         .limit(_POSITION_LIMIT)
         .correlate(Job)
         .subquery()

@@ -7,6 +7,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from tasks.errors import InvalidRequest
+from tasks.wire.fields import UNSUPPORTED
 
 
 def invalid_request(error: ValidationError, value: object, *, tagged_by: str | None = None) -> InvalidRequest:
@@ -34,6 +35,8 @@ def _fault(error: ErrorDetails, value: object, tagged_by: str | None) -> dict[st
         return _named(path, f"Missing required parameter: '{path}'.", "missing_required_parameter")
     if kind in {"extra_forbidden", "unexpected_keyword_argument"}:
         return _named(path, f"Unknown parameter: '{path}'.", "unknown_parameter")
+    if kind == UNSUPPORTED:
+        return _named(path, f"Unsupported parameter: '{path}' is not supported here.", UNSUPPORTED)
     code = "invalid_type" if kind.endswith("_type") else "invalid_value"
     if not path:
         return _named(None, f"Invalid request: {_reason(error)}.", code)

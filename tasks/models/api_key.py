@@ -1,6 +1,7 @@
 """An API key: only its hash is kept; the prefix finds it."""
 
-from sqlalchemy import ForeignKey, LargeBinary
+from sqlalchemy import ForeignKey, LargeBinary, Text
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
 from tasks.models.base import Base, CreatedAt, Id, Moment, PrimaryId
@@ -14,5 +15,6 @@ class ApiKey(Base):
     name: Mapped[str]
     prefix: Mapped[str] = mapped_column(unique=True)
     secret_sha256: Mapped[bytes] = mapped_column(LargeBinary)
+    scopes: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default="{read,write}")
     created_at: Mapped[CreatedAt]
     revoked_at: Mapped[Moment | None]

@@ -3,7 +3,17 @@
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, Integer, text
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    SmallInteger,
+    Text,
+    text,
+)
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -32,7 +42,7 @@ class Job(Base):
     __tablename__ = "jobs"
     __table_args__ = (
         CheckConstraint(f"status IN ({_STATUSES})", name="status_known"),
-        CheckConstraint("type IN ('chat', 'completion')", name="type_known"),
+        CheckConstraint("type IN ('chat', 'completion', 'response', 'embedding')", name="type_known"),
         CheckConstraint(
             "(status IN ('queued', 'in_progress')) = (ended_at IS NULL)", name="ended_at_is_set_when_ended"
         ),
@@ -45,7 +55,18 @@ class Job(Base):
             postgresql_ops={"metadata": "jsonb_path_ops"},
             postgresql_where=text("metadata <> '{}'"),
         ),
-        Index("ix_jobs_queued", "model", "id", postgresql_where=text("status = 'queued'")),
+        Index("ix_jobs_queued", "model", "rank", "id", postgresql_where=text("status = 'queued'")),
+        Index(
+            "ix_jobs_conversation_id_id",
+            "conversation_id",
+            "id",
+            postgresql_where=text("conversation_id IS NOT NULL"),
+        ),
+        Index(
+            "ix_jobs_to_erase",
+            "id",
+            postgresql_where=text("deleted_at IS NOT NULL AND request <> '{}' AND ended_at IS NOT NULL"),
+        ),
         Index("ix_jobs_in_progress", "owner", postgresql_where=text("status = 'in_progress'")),
         Index(
             "ix_jobs_unpublished", "id", postgresql_where=text("status = 'queued' AND published_at IS NULL")
@@ -58,15 +79,30 @@ class Job(Base):
     project_id: Mapped[Id] = mapped_column(ForeignKey("projects.id"))
     api_key_id: Mapped[Id | None] = mapped_column(ForeignKey("api_keys.id"))
     request_id: Mapped[str | None]
+    endpoint: Mapped[str] = mapped_column(server_default="/v1/jobs")
     type: Mapped[str]
     model: Mapped[str] = mapped_column(ForeignKey("models.name"))
+    service_tier: Mapped[str] = mapped_column(server_default="default")
+    rank: Mapped[int] = mapped_column(SmallInteger, server_default="1", comment="lower ones run first")
     status: Mapped[str] = mapped_column(server_default="queued")
+    stored: Mapped[bool] = mapped_column(
+        server_default="false", comment="to be read at its endpoint's own address"
+    )
+    conversation_id: Mapped[Id | None]
 
     request: Mapped[dict[str, Any]] = mapped_column(JSONB, comment="the validated body the client sent")
     metadata_: Mapped[dict[str, str]] = mapped_column("metadata", JSONB, server_default="{}")
-    prompt_token_ids: Mapped[list[int]] = mapped_column(ARRAY(Integer))
+    sampling: Mapped[dict[str, Any] | None] = mapped_column(
+        JSONB, comment="how outputs are generated; null: as the request says"
+    )
+    prompt_token_ids: Mapped[list[int]] = mapped_column(
+        ARRAY(Integer), comment="those of all prompts, one after the other"
+    )
+    prompt_lengths: Mapped[list[int] | None] = mapped_column(
+        ARRAY(Integer), comment="where there is not exactly one prompt"
+    )
     prompt_tokens: Mapped[int]
-    max_tokens: Mapped[int]
+    max_tokens: Mapped[int] = mapped_column(comment="of each output")
     seed: Mapped[int] = mapped_column(BigInteger, comment="the client's, or one drawn at admission")
 
     price_input_usd: Mapped[Usd] = mapped_column(comment="per million tokens, as admitted; so the two below")
@@ -87,13 +123,24 @@ class Job(Base):
         server_default="0", comment="attempts that ended with a dead worker"
     )
     owner: Mapped[Id | None] = mapped_column(comment="the worker that runs it")
+    system_fingerprint: Mapped[str | None] = mapped_column(comment="what the present attempt runs on")
+    stream_to: Mapped[list[str]] = mapped_column(
+        ARRAY(Text), server_default="{}", comment="queues of web processes that want its tokens"
+    )
 
     output_text: Mapped[str | None]
     output_token_ids: Mapped[list[int] | None] = mapped_column(ARRAY(Integer))
     finish_reason: Mapped[str | None]
+    choices: Mapped[list[Any] | None] = mapped_column(
+        JSONB, comment="the outputs where there are several, or log-probabilities"
+    )
+    vectors: Mapped[bytes | None] = mapped_column(
+        LargeBinary, comment="little-endian float32, one input after the other"
+    )
     billed_prompt_tokens: Mapped[int | None] = mapped_column(comment="0 when nothing was handed over")
     cached_tokens: Mapped[int | None]
     completion_tokens: Mapped[int | None]
     cost_usd: Mapped[Usd | None]
     error_code: Mapped[str | None]
     error_message: Mapped[str | None]
+    deleted_at: Mapped[Moment | None] = mapped_column(comment="hidden; its content is erased later")

@@ -4,50 +4,12 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Literal
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Discriminator,
-    Field,
-    StringConstraints,
-    Tag,
-    TypeAdapter,
-)
+from pydantic import BaseModel, Field, TypeAdapter
 
 from tasks.job import JobRecord
 from tasks.models import JobStatus
 from tasks.pricing import usd_text
-
-MAX_SEED = 2**63 - 1
-
-
-def _refuse_nul(value: str) -> str:
-    """Postgres stores no NUL: say so here, not with a failure later."""
-    if "\x00" in value:
-        raise ValueError("must not contain the NUL character")
-    return value
-
-
-def _stop_form(value: object) -> str:
-    return "list" if isinstance(value, list) else "string"
-
-
-MetadataKey = Annotated[str, StringConstraints(min_length=1, max_length=64), AfterValidator(_refuse_nul)]
-MetadataValue = Annotated[str, StringConstraints(max_length=512), AfterValidator(_refuse_nul)]
-StopString = Annotated[str, StringConstraints(min_length=1, max_length=256), AfterValidator(_refuse_nul)]
-NonEmpty = Annotated[str, StringConstraints(min_length=1), AfterValidator(_refuse_nul)]
-StopStrings = Annotated[list[StopString], Field(min_length=1, max_length=4)]
-# Told apart by form, so that a fault names the wrong string and not every reading it does not fit.
-Stop = Annotated[
-    Annotated[StopString, Tag("string")] | Annotated[StopStrings, Tag("list")], Discriminator(_stop_form)
-]
-
-
-class Strict(BaseModel):
-    """Unknown fields and near-misses of type are refused, never dropped or bent."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
+from tasks.wire.fields import MAX_SEED, Metadata, NonEmpty, Stop, Strict, stop_strings
 
 
 class ChatMessage(Strict):
@@ -70,18 +32,14 @@ class _JobFields(Strict):
     seed: int | None = Field(
         None, ge=-MAX_SEED - 1, le=MAX_SEED, description="The same seed gives the same sample."
     )
-    metadata: Annotated[dict[MetadataKey, MetadataValue], Field(max_length=16)] = Field(
-        default_factory=dict, description="Up to 16 pairs of your own."
-    )
+    metadata: Metadata = Field(default_factory=dict, description="Up to 16 pairs of your own.")
     expires_in_seconds: int | None = Field(
         None, ge=1, description="The job expires when it has not ended after this long."
     )
 
     @property
     def stop_strings(self) -> tuple[str, ...]:
-        if self.stop is None:
-            return ()
-        return (self.stop,) if isinstance(self.stop, str) else tuple(self.stop)
+        return stop_strings(self.stop)
 
 
 class ChatJobRequest(_JobFields):
