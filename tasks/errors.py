@@ -103,3 +103,21 @@ class KeyNotFound(TokenmillError):
     """No such API key."""
 
     code = "key_not_found"
+
+
+class ResponseNotFound(TokenmillError):
+    """No such response."""
+
+    code = "response_not_found"
+
+
+class ConversationNotFound(TokenmillError):
+    """No such conversation."""
+
+    code = "conversation_not_found"
+
+
+class ItemNotFound(TokenmillError):
+    """No such item."""
+
+    code = "item_not_found"

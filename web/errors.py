@@ -36,6 +36,9 @@ _ANSWERS: dict[type[errors.TokenmillError], Answer] = {
     ),
     errors.UnknownModelRequested: Answer(404, INVALID),
     errors.JobNotFound: Answer(404, INVALID),
+    errors.ResponseNotFound: Answer(404, INVALID),
+    errors.ConversationNotFound: Answer(404, INVALID),
+    errors.ItemNotFound: Answer(404, INVALID),
     errors.ProjectNotFound: Answer(404, INVALID),
     errors.KeyNotFound: Answer(404, INVALID),
     # The SDK retries 409 and 429 by itself; neither of these mends that way.
