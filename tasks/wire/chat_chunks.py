@@ -4,7 +4,6 @@ from collections.abc import Iterator, Sequence
 
 from inference.output_parser import CallArguments, CallStarted, OutputParser, OutputPart, TextPart
 from inference.prompts import PromptRenderer
-from inference.request import TokenLogprob
 from tasks.ids import CHAT_COMPLETION_PREFIX, shown_as
 from tasks.result import JobResult
 from tasks.wire.chat_body import (
@@ -19,8 +18,8 @@ from tasks.wire.chat_completions import call_id, finish_reason
 from tasks.wire.chat_request import ChatCompletionRequest
 from tasks.wire.chat_tools import tool_use
 from tasks.wire.chunks import Event, Piece
+from tasks.wire.logprobs import ChatLogprobs, ChatScores
 from tasks.wire.stream_end import DONE, failure_event
-from tasks.wire.logprobs import ChatLogprobs, chat_logprobs
 from tasks.wire.usage import completion_usage
 
 
@@ -32,6 +31,7 @@ class ChatChunks:
         self._tools = tool_use(request)
         self._older = request.functions is not None
         self._logprobs = bool(request.logprobs)
+        self._scores: list[ChatScores] = []
         self._usage = request.includes_usage
         self._parsers: list[OutputParser] = []
         self._calls: list[int] = []
@@ -44,17 +44,21 @@ class ChatChunks:
             if self._tools is not None:
                 self._parsers.append(OutputParser(self._renderer.tool_format, self._tools))
             self._calls.append(0)
+            self._scores.append(ChatScores(self._renderer))
             yield self._event(index, ChatDelta(role="assistant", content=""))
 
     def piece(self, piece: Piece) -> Iterator[Event]:
-        parts: Sequence[OutputPart] = [TextPart(piece.text)] if piece.text else ()
-        if self._parsers and piece.text:
+        logprobs = self._take_scores(piece) if self._logprobs else None
+        if not piece.text:
+            return
+        parts: Sequence[OutputPart] = [TextPart(piece.text)]
+        if self._parsers:
             parts = self._parsers[piece.choice].push(piece.text)
-        yield from self._deltas(piece.choice, parts, piece.logprob)
+        yield from self._deltas(piece.choice, parts, logprobs)
 
     def end(self, result: JobResult) -> Iterator[Event]:
         for index, parser in enumerate(self._parsers):
-            yield from self._deltas(index, parser.finish(), None)
+            yield from self._deltas(index, parser.finish())
         failure = failure_event(result.job)
         if failure is not None:
             yield failure
@@ -67,17 +71,22 @@ class ChatChunks:
             yield self._usage_event(result)
         yield DONE
 
+    def _take_scores(self, piece: Piece) -> ChatLogprobs | None:
+        scores = self._scores[piece.choice]
+        if piece.logprob is not None:
+            scores.add(piece.logprob)
+        taken = scores.take(piece.text)
+        return taken if taken.content else None
+
     def _deltas(
-        self, index: int, parts: Sequence[OutputPart], logprob: TokenLogprob | None
+        self, index: int, parts: Sequence[OutputPart], logprobs: ChatLogprobs | None = None
     ) -> Iterator[Event]:
-        """The log-probability goes with the first chunk that its token leads to, if need be an empty one."""
-        scores = [logprob] if logprob is not None and self._logprobs else []
+        """Log-probabilities go with the first chunk that their text leads to, if need be an empty one."""
         deltas = [delta for part in parts if (delta := self._delta(index, part)) is not None]
-        shown = chat_logprobs(scores, self._renderer) if scores else None
-        if shown is not None and shown.content and not deltas:
+        if logprobs is not None and not deltas:
             deltas = [ChatDelta()]
         for number, delta in enumerate(deltas):
-            yield self._event(index, delta, logprobs=None if number else shown)
+            yield self._event(index, delta, logprobs=None if number else logprobs)
 
     def _delta(self, index: int, part: OutputPart) -> ChatDelta | None:
         match part:

@@ -22,7 +22,7 @@ from tasks.wire.chat_body import (
 from tasks.wire.chat_messages import neutral_messages
 from tasks.wire.chat_request import CHAT_COMPLETION_REQUEST, ChatCompletionRequest, check_company
 from tasks.wire.chat_tools import tool_use
-from tasks.wire.logprobs import chat_logprobs
+from tasks.wire.logprobs import ChatLogprobs, chat_logprobs
 from tasks.wire.response_format import format_grammar
 from tasks.wire.sampling import sampling_params
 from tasks.wire.usage import completion_usage
@@ -109,9 +109,12 @@ class Answers:
         return ChatChoice(
             index=index,
             message=self._message(index, parsed),
-            logprobs=chat_logprobs(choice.logprobs, self._renderer) if self._logprobs else None,
+            logprobs=self._scored(choice) if self._logprobs else None,
             finish_reason=finish_reason(choice, calls=bool(parsed.calls), older=self._older),
         )
+
+    def _scored(self, choice: Choice) -> ChatLogprobs:
+        return chat_logprobs(choice.logprobs, choice.text, self._renderer)
 
     def _message(self, index: int, parsed: ParsedOutput) -> ChatMessageBody:
         if not parsed.calls:

@@ -32,7 +32,9 @@ TextParts = Annotated[list[TextPart], Field(min_length=1)]
 AnswerPart = Annotated[TextPart | RefusalPart, Field(discriminator="type")]
 AnswerParts = Annotated[list[AnswerPart], Field(min_length=1)]
 Content = Annotated[Annotated[Text, Tag("a text")] | Annotated[TextParts, Tag("a list")], CONTENT_FORM]
-AnswerContent = Annotated[Annotated[Text, Tag("a text")] | Annotated[AnswerParts, Tag("a list")], CONTENT_FORM]
+AnswerContent = Annotated[
+    Annotated[Text, Tag("a text")] | Annotated[AnswerParts, Tag("a list")], CONTENT_FORM
+]
 
 
 class CalledFunction(Strict):
@@ -143,7 +145,8 @@ def _assistant(message: AssistantMessage, place: str) -> dict[str, Any]:
     if message.function_call is not None:
         if calls:
             raise InvalidRequest(
-                "An assistant's message has either tool_calls or function_call.", param=f"{place}.function_call"
+                "An assistant's message has either tool_calls or function_call.",
+                param=f"{place}.function_call",
             )
         called = message.function_call.model_dump()
         calls = [{"id": _older_call_id(called["name"]), "type": "function", "function": called}]

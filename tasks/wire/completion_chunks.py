@@ -9,8 +9,8 @@ from tasks.wire.chunks import Event, Piece
 from tasks.wire.completion_body import CompletionChunk, CompletionChunkChoice
 from tasks.wire.completion_request import CompletionRequest
 from tasks.wire.completions import prompt_texts
-from tasks.wire.stream_end import DONE, failure_event
 from tasks.wire.logprobs import CompletionScores
+from tasks.wire.stream_end import DONE, failure_event
 from tasks.wire.usage import completion_usage
 
 

@@ -54,11 +54,14 @@ def check_company(request: CompletionRequest) -> None:
     if request.max_tokens == 0 and not request.echo:
         raise InvalidRequest("max_tokens must be above 0, except with echo.", param="max_tokens")
     if request.stream and request.generated_per_prompt > n:
-        raise InvalidRequest("The best of several is known at the end: it can't be streamed.", param="best_of")
+        raise InvalidRequest(
+            "The best of several is known at the end: it can't be streamed.", param="best_of"
+        )
     if request.stream and request.echo and request.logprobs is not None:
         raise InvalidRequest("Log-probabilities of a prompt can't be streamed.", param="stream")
     outputs = len(inputs_of(request.prompt, "prompt")) * request.generated_per_prompt
     if outputs > MOST_OUTPUTS:
         raise InvalidRequest(
-            f"The prompts and n or best_of ask for {outputs} texts; {MOST_OUTPUTS} are allowed.", param="prompt"
+            f"The prompts and n or best_of ask for {outputs} texts; {MOST_OUTPUTS} are allowed.",
+            param="prompt",
         )

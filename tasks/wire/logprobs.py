@@ -1,5 +1,6 @@
 """Log-probabilities of tokens as chats and as completions show them."""
 
+from collections import deque
 from collections.abc import Iterable
 
 from pydantic import BaseModel
@@ -13,7 +14,7 @@ IMPOSSIBLE = -9999.0
 
 
 class TopLogprob(BaseModel):
-    """A token that could have stood in a place; ``bytes`` where it is part of a character."""
+    """A token that could stand in a place. ``bytes`` tell which part of a character it is."""
 
     token: str
     bytes: list[int]
@@ -27,7 +28,7 @@ class ChatTokenLogprob(TopLogprob):
 
 
 class ChatLogprobs(BaseModel):
-    """An entry for each token that has text of its own: not for one that ended the answer."""
+    """An entry for each token of the text: not for those that ended it."""
 
     content: list[ChatTokenLogprob]
     refusal: None = None
@@ -42,18 +43,47 @@ class CompletionLogprobs(BaseModel):
     text_offset: list[int]
 
 
-def chat_logprobs(scores: Iterable[TokenLogprob], renderer: PromptRenderer) -> ChatLogprobs:
-    """Tokens without text are left out, so that the tokens joined are the text."""
-    shown = [score for score in scores if _bytes(score.token_id, renderer)]
-    return ChatLogprobs(content=[_chat_token(score, renderer) for score in shown])
+class ChatScores:
+    """The entries of one answer, handed out as the text is whose tokens they are of.
+
+    A token belongs to the text in which it begins. So none are shown of a stop string, which is no part
+    of the answer, and the tokens joined are the text.
+    """
+
+    def __init__(self, renderer: PromptRenderer) -> None:
+        self._renderer = renderer
+        self._detokenizer = Detokenizer(renderer.token_bytes)
+        self._waiting: deque[tuple[int, TokenLogprob]] = deque()
+        self._begun = 0
+        self._shown = 0
+
+    def add(self, score: TokenLogprob) -> None:
+        """The next token."""
+        if _bytes(score.token_id, self._renderer):
+            self._waiting.append((self._begun, score))
+        self._begun += len(self._detokenizer.push(score.token_id))
+
+    def take(self, text: str) -> ChatLogprobs:
+        """Those of the next of the text."""
+        self._shown += len(text)
+        taken = []
+        while self._waiting and self._waiting[0][0] < self._shown:
+            taken.append(_chat_token(self._waiting.popleft()[1], self._renderer))
+        return ChatLogprobs(content=taken)
+
+
+def chat_logprobs(scores: Iterable[TokenLogprob], text: str, renderer: PromptRenderer) -> ChatLogprobs:
+    """Those of a whole answer."""
+    entries = ChatScores(renderer)
+    for score in scores:
+        entries.add(score)
+    return entries.take(text)
 
 
 def _chat_token(score: TokenLogprob, renderer: PromptRenderer) -> ChatTokenLogprob:
     first = _top(score.token_id, score.logprob, renderer)
     others = [_top(token_id, logprob, renderer) for token_id, logprob in score.top]
-    return ChatTokenLogprob(
-        token=first.token, bytes=first.bytes, logprob=first.logprob, top_logprobs=others
-    )
+    return ChatTokenLogprob(token=first.token, bytes=first.bytes, logprob=first.logprob, top_logprobs=others)
 
 
 def _top(token_id: int, logprob: float, renderer: PromptRenderer) -> TopLogprob:

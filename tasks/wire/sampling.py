@@ -66,7 +66,9 @@ def sampling_params(
     """What the engine is asked for. Raises InvalidRequest naming the field."""
     min_tokens = fields.min_tokens or 0
     if min_tokens > max_tokens:
-        raise InvalidRequest(f"min_tokens must not be above {max_tokens}, the most tokens.", param="min_tokens")
+        raise InvalidRequest(
+            f"min_tokens must not be above {max_tokens}, the most tokens.", param="min_tokens"
+        )
     return SamplingParams(
         max_tokens=max_tokens,
         temperature=_or(fields.temperature, 1.0),
