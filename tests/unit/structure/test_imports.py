@@ -21,6 +21,10 @@ TORCH = {"torch", "bitsandbytes", "accelerate"}
 FOR_ALL = {"inference", "inference.catalog", "inference.prompts", "inference.request", "inference.errors"} | {
     "inference.embedding_request",
     "inference.embedding_tokenizer",
+    "inference.output_grammar",
+    "inference.output_parser",
+    "inference.tool_format",
+    "inference.tools",
 }
 # Where Celery enters the worker's code, by name and in the worker's process only.
 WORKER_ENTRIES = {"tasks.generate", "tasks.worker"}
