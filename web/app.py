@@ -4,7 +4,7 @@ from flask import Flask
 
 from tasks.settings import settings
 from web import auth, docs, errors, limits, requests
-from web.api import health, jobs, models
+from web.api import chat, completions, embeddings, health, jobs, models
 from web.longpoll import LongPolls
 from web.routing import ObjectId
 
@@ -22,5 +22,8 @@ def create_app(threads: int | None = None) -> Flask:
     app.register_blueprint(health.blueprint)
     app.register_blueprint(models.blueprint)
     app.register_blueprint(jobs.blueprint)
+    app.register_blueprint(chat.blueprint)
+    app.register_blueprint(completions.blueprint)
+    app.register_blueprint(embeddings.blueprint)
     docs.install(app)
     return app
