@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
 
 from tasks.db import transaction
 from tasks.errors import ConversationNotFound
@@ -63,7 +63,7 @@ def delete_conversation(project_id: str, conversation_id: str) -> None:
             raise _not_found(conversation_id)
 
 
-def _own(project_id: str, conversation_id: str) -> tuple[object, ...]:
+def _own(project_id: str, conversation_id: str) -> tuple[ColumnElement[bool], ...]:
     return Conversation.project_id == project_id, Conversation.id == conversation_id
 
 

@@ -37,9 +37,9 @@ def chain_items(project_id: str, response_id: str) -> tuple[list[PlacedItem], bo
 
 def _chain(project_id: str, job_id: str) -> CTE:
     """The ids of the chain, the latest at depth 1."""
-    first = select(
-        Job.id, Job.request[_PARAM].astext.label("previous"), literal(1).label("depth")
-    ).where(*responses_of(project_id), Job.stored, Job.id == job_id)
+    first = select(Job.id, Job.request[_PARAM].astext.label("previous"), literal(1).label("depth")).where(
+        *responses_of(project_id), Job.stored, Job.id == job_id
+    )
     chain = first.cte("chain", recursive=True)
     earlier = aliased(Job)
     digits = func.substr(chain.c.previous, len(RESPONSE_PREFIX) + 1)

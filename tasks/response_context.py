@@ -7,12 +7,12 @@ from sqlalchemy import select, tuple_
 
 from tasks.conversation_items import context_items
 from tasks.db import transaction
-from tasks.errors import InvalidRequest
+from tasks.errors import ConversationNotFound, InvalidRequest
 from tasks.models import Conversation, ConversationItem, Job
 from tasks.response_chain import chain_items
-from tasks.response_turns import kept_items_of, responses_of, select_turns, turn_items
+from tasks.response_turns import PlacedItem, kept_items_of, responses_of, select_turns, turn_items
 from tasks.wire.item_ids import ItemPlace, item_place
-from tasks.wire.response_items import Item, ItemReference, input_items
+from tasks.wire.response_items import Item, ItemReference, input_items, kept_items
 from tasks.wire.response_plan import Context
 from tasks.wire.responses import PromptFields
 from tasks.wire.shown_items import ShownItem, kept_item, shown_item
@@ -28,10 +28,22 @@ def context_of(project_id: str, request: PromptFields) -> Context:
             )
         placed, cut = chain_items(project_id, request.previous_response_id)
     elif request.conversation_id is not None:
-        placed, cut = context_items(project_id, request.conversation_id)
+        placed, cut = _conversation(project_id, request.conversation_id)
     else:
         placed, cut = [], False
     return Context(tuple(kept_items_of(placed)), cut, known)
+
+
+def _conversation(project_id: str, conversation_id: str) -> tuple[list[PlacedItem], bool]:
+    try:
+        return context_items(project_id, conversation_id)
+    except ConversationNotFound as error:
+        raise ConversationNotFound(error.message, param="conversation") from None
+
+
+def kept_input(project_id: str, items: Sequence[Any], param: str) -> list[Item]:
+    """The items of a body as they are kept. Raises InvalidRequest for a reference that leads nowhere."""
+    return kept_items(items, known_items(project_id, items, param))
 
 
 def known_items(project_id: str, items: Sequence[Any], param: str) -> dict[str, Item]:
@@ -43,9 +55,9 @@ def known_items(project_id: str, items: Sequence[Any], param: str) -> dict[str, 
         return {}
     found = _find(project_id, {place for item_id in wanted if (place := item_place(item_id))})
     known = {item_id: kept_item(found[item_id]) for item_id in wanted if item_id in found}
-    for item_id, place in wanted.items():
+    for item_id, path in wanted.items():
         if known.get(item_id) is None:
-            raise InvalidRequest(f"There is no item {item_id!r}.", param=place, code="item_not_found")
+            raise InvalidRequest(f"There is no item {item_id!r}.", param=path, code="item_not_found")
     return {item_id: item for item_id, item in known.items() if item is not None}
 
 

@@ -61,11 +61,11 @@ def turn_items(row: RowMapping) -> list[PlacedItem]:
     digits = digits_of(written.job_id)
     given: list[Item] = written.request["input"]
     shown: list[ShownItem] = [shown_item(item, digits, number) for number, item in enumerate(given)]
-    shown += output_items(written, voice_of(row["model"], written.request))
+    shown += output_items(written, reader_of(row["model"], written.request))
     return [PlacedItem(ItemPlace(digits, number), item) for number, item in enumerate(shown)]
 
 
-def voice_of(model: str, request: dict[str, Any]) -> PromptRenderer | None:
+def reader_of(model: str, request: dict[str, Any]) -> PromptRenderer | None:
     """What is needed to read what a model wrote; None where nothing is, or the model is no longer there."""
     if not (request.get("tools") or request.get("include")):
         return None

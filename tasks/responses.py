@@ -3,10 +3,10 @@
 from contextlib import suppress
 
 from tasks import cancellation, deletion, job_results
+from tasks.admission import Submission
 from tasks.errors import InvalidRequest, JobAlreadyEnded, JobNotFound, ResponseNotFound
 from tasks.ids import RESPONSE_PREFIX, job_id_of
 from tasks.item_page import ItemFilter, take_page
-from tasks.job import JobRecord
 from tasks.plan import Endpoint, JobPlan
 from tasks.response_context import context_of
 from tasks.response_turns import PlacedItem
@@ -27,8 +27,11 @@ def input_tokens(project_id: str, request: InputTokensRequest) -> int:
     return count_input_tokens(request, context_of(project_id, request))
 
 
-def queued(job: JobRecord, wanted: JobPlan) -> JobResult:
-    """What has come of a plan that has just been admitted, without asking the database."""
+def accepted(submission: Submission, wanted: JobPlan) -> JobResult:
+    """A response as it was admitted, without asking the database; an earlier one as it stands."""
+    job = submission.job
+    if submission.replayed:
+        return job_results.get_result(job.project_id, job.id)
     return JobResult(
         job=job,
         request=wanted.request,

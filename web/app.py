@@ -4,7 +4,7 @@ from flask import Flask
 
 from tasks.settings import settings
 from web import auth, docs, errors, limits, requests
-from web.api import chat, completions, embeddings, health, jobs, models
+from web.api import chat, completions, conversations, embeddings, health, jobs, models, responses
 from web.longpoll import LongPolls
 from web.routing import ObjectId
 
@@ -25,5 +25,7 @@ def create_app(threads: int | None = None) -> Flask:
     app.register_blueprint(chat.blueprint)
     app.register_blueprint(completions.blueprint)
     app.register_blueprint(embeddings.blueprint)
+    app.register_blueprint(responses.blueprint)
+    app.register_blueprint(conversations.blueprint)
     docs.install(app)
     return app

@@ -27,9 +27,7 @@ class ConversationItem(Base):
 
     __tablename__ = "conversation_items"
     __table_args__ = (
-        Index(
-            "ix_conversation_items_conversation_id_digits_number", "conversation_id", "digits", "number"
-        ),
+        Index("ix_conversation_items_conversation_id_digits_number", "conversation_id", "digits", "number"),
     )
 
     digits: Mapped[PrimaryId]

@@ -5,11 +5,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
 
+from inference.prompts import PromptRenderer
 from tasks.ids import RESPONSE_PREFIX, shown_as
 from tasks.job import JobRecord
 from tasks.models import JobStatus
 from tasks.result import JobResult
-from tasks.wire.response_output import Voice, output_items, written_by
+from tasks.wire.response_output import output_items, written_by
 from tasks.wire.shown_items import OutputItem
 
 ResponseStatus = Literal["queued", "in_progress", "completed", "incomplete", "failed", "cancelled"]
@@ -149,14 +150,29 @@ class ResponseBody(BaseModel):
     metadata: dict[str, str]
 
 
-def response_body(result: JobResult, voice: Voice | None) -> ResponseBody:
+class ResponseDeleted(BaseModel):
+    """A response is no more."""
+
+    id: str
+    object: Literal["response.deleted"] = "response.deleted"
+    deleted: Literal[True] = True
+
+
+class InputTokensBody(BaseModel):
+    """How many tokens an input has."""
+
+    object: Literal["response.input_tokens"] = "response.input_tokens"
+    input_tokens: int
+
+
+def response_body(result: JobResult, renderer: PromptRenderer | None) -> ResponseBody:
     """A response as it stands."""
     job = result.job
     status = _status(result)
     return opening_body(result, status).model_copy(
         update={
             "completed_at": _unix(job.ended_at) if status == "completed" else None,
-            "output": output_items(written_by(result), voice),
+            "output": output_items(written_by(result), renderer),
             "error": _failure(job),
             "incomplete_details": _incomplete(status),
             "usage": _usage(job),

@@ -4,11 +4,21 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from inference.prompts import PromptRenderer
 from tasks.result import JobResult
 from tasks.wire.chunks import Event, Piece
 from tasks.wire.item_ids import digits_of
 from tasks.wire.response_body import ResponseBody, ResponseStatus, opening_body, response_body
-from tasks.wire.response_output import Change, Closed, Draft, Grown, Opened, OutputReader, Voice, finish_output, written_by
+from tasks.wire.response_output import (
+    Change,
+    Closed,
+    Draft,
+    Grown,
+    Opened,
+    OutputReader,
+    finish_output,
+    written_by,
+)
 from tasks.wire.shown_items import OutputTextContent
 
 # The API knows no event of its own for a response that was cancelled; its status tells.
@@ -23,11 +33,11 @@ _ENDS: dict[ResponseStatus, str] = {
 class ResponseEvents:
     """Makes the events of one stream; a Renderer.
 
-    ``voice`` is the model's, None for one that is no longer there.
+    ``renderer`` is the model's, None for one that is no longer there.
     """
 
-    def __init__(self, voice: Voice | None) -> None:
-        self._voice = voice
+    def __init__(self, renderer: PromptRenderer | None) -> None:
+        self._renderer = renderer
         self._number = 0
         self._digits = ""
         self._started: ResponseBody | None = None
@@ -35,7 +45,7 @@ class ResponseEvents:
 
     def begin(self, result: JobResult) -> Iterable[Event]:
         self._digits = digits_of(result.job.id)
-        self._reader = OutputReader(result.request, self._voice)
+        self._reader = OutputReader(result.request, self._renderer)
         body = opening_body(result, "queued" if result.request.get("background") else "in_progress")
         self._started = body.model_copy(update={"status": "in_progress"})
         yield self._response("response.created", body)
@@ -47,7 +57,7 @@ class ResponseEvents:
     def piece(self, piece: Piece) -> Iterable[Event]:
         yield from self._start()
         if piece.logprob is not None:
-            self._reader.logprobs.add(piece.logprob)
+            self._reader.score(piece.logprob)
         for change in self._reader.push(piece.text):
             yield from self._changed(change)
 
@@ -55,7 +65,7 @@ class ResponseEvents:
         yield from self._start()
         for change in finish_output(self._reader, written_by(result)):
             yield from self._changed(change)
-        body = response_body(result, self._voice)
+        body = response_body(result, self._renderer)
         yield self._response(_ENDS[body.status], body)
 
     def _start(self) -> Iterator[Event]:

@@ -1,6 +1,6 @@
 """Items that a client sends: as input of a response, or to a conversation."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
@@ -165,7 +165,7 @@ def input_items(given: str | list[Any] | None) -> list[Any]:
     return given or []
 
 
-def kept_items(items: list[Any], known: Mapping[str, Item]) -> list[Item]:
+def kept_items(items: Sequence[Any], known: Mapping[str, Item]) -> list[Item]:
     """The items as they are kept, with ``known`` ones in the place of references to them."""
     return [known[item.id] if isinstance(item, ItemReference) else item.kept() for item in items]
 

@@ -22,9 +22,7 @@ def chat_messages(instructions: str | None, items: Sequence[Item]) -> list[Messa
 def without_orphans(items: Sequence[Item]) -> list[Item]:
     """The items but for outputs whose call has been left out."""
     called = {item["call_id"] for item in items if item["type"] == "function_call"}
-    return [
-        item for item in items if item["type"] != "function_call_output" or item["call_id"] in called
-    ]
+    return [item for item in items if item["type"] != "function_call_output" or item["call_id"] in called]
 
 
 def check_calls(context: Sequence[Item], given: Sequence[Item]) -> None:

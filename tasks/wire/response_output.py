@@ -2,34 +2,23 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 from inference.output_parser import CallArguments, CallEnded, CallStarted, OutputParser, OutputPart, TextPart
-from inference.tool_format import ToolFormat
+from inference.prompts import PromptRenderer
 from inference.request import TokenLogprob
 from tasks.models import JobStatus
 from tasks.result import JobResult
 from tasks.wire.item_ids import call_id, digits_of, item_id
-from tasks.wire.message_logprobs import MessageLogprobs
+from tasks.wire.logprobs import ChatScores, ChatTokenLogprob
 from tasks.wire.response_items import ItemStatus
 from tasks.wire.response_tools import stored_tool_use
 from tasks.wire.shown_items import (
     OutputItem,
-    OutputLogprob,
     OutputTextContent,
     ShownFunctionCall,
     ShownMessage,
 )
-
-
-class Voice(Protocol):
-    """What must be known of a model to read what it wrote."""
-
-    @property
-    def tool_format(self) -> ToolFormat: ...
-
-    @property
-    def token_bytes(self) -> Sequence[bytes]: ...
 
 
 @dataclass(slots=True)
@@ -41,7 +30,7 @@ class Draft:
     name: str | None = None
     text: str = ""
     status: ItemStatus = "in_progress"
-    logprobs: list[OutputLogprob] = field(default_factory=list)
+    logprobs: list[ChatTokenLogprob] = field(default_factory=list)
 
     def id(self, digits: str) -> str:
         return item_id("message" if self.name is None else "function_call", digits, self.number)
@@ -49,9 +38,7 @@ class Draft:
     def shown(self, digits: str) -> OutputItem:
         if self.name is None:
             content = OutputTextContent(text=self.text, logprobs=self.logprobs)
-            return ShownMessage(
-                id=self.id(digits), role="assistant", status=self.status, content=[content]
-            )
+            return ShownMessage(id=self.id(digits), role="assistant", status=self.status, content=[content])
         return ShownFunctionCall(
             id=self.id(digits),
             status=self.status,
@@ -70,7 +57,7 @@ class Opened:
 class Grown:
     draft: Draft
     text: str
-    logprobs: list[OutputLogprob]
+    logprobs: list[ChatTokenLogprob]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,17 +71,24 @@ Change = Opened | Grown | Closed
 class OutputReader:
     """Takes an output apart into items; says what changes.
 
-    ``request`` is the body as it is kept. Without a ``voice``, of a model that is no longer there, the
-    text is one message as it stands.
+    ``request`` is the body as it is kept. Without a ``renderer``, of a model that is no longer there,
+    the text is one message as it stands.
     """
 
-    def __init__(self, request: dict[str, Any], voice: Voice | None) -> None:
+    def __init__(self, request: dict[str, Any], renderer: PromptRenderer | None) -> None:
         self.drafts: list[Draft] = []
         self._first_number = len(request.get("input", ()))
         tools = stored_tool_use(request)
-        self._parser = None if voice is None or tools is None else OutputParser(voice.tool_format, tools)
-        self.logprobs = MessageLogprobs(voice.token_bytes if voice and request.get("include") else ())
+        self._parser = (
+            None if renderer is None or tools is None else OutputParser(renderer.tool_format, tools)
+        )
+        self._scores = ChatScores(renderer) if renderer is not None and request.get("include") else None
         self._blank = ""
+
+    def score(self, logprob: TokenLogprob) -> None:
+        """The next token's log-probability, ahead of the text that it completed."""
+        if self._scores is not None:
+            self._scores.add(logprob)
 
     def push(self, text: str) -> Iterator[Change]:
         """The next piece of the output."""
@@ -140,7 +134,7 @@ class OutputReader:
             last = opened.draft
             yield opened
         last.text += text
-        logprobs = self.logprobs.take(text) if last.index == 0 else []
+        logprobs = self._scores.take(text).content if self._scores is not None and last.index == 0 else []
         last.logprobs += logprobs
         yield Grown(last, text, logprobs)
 
@@ -195,11 +189,11 @@ def finish_output(reader: OutputReader, written: Written) -> Iterator[Change]:
     return reader.finish("completed" if whole else "incomplete", owes_message=completed)
 
 
-def output_items(written: Written, voice: Voice | None) -> list[OutputItem]:
+def output_items(written: Written, renderer: PromptRenderer | None) -> list[OutputItem]:
     """The output, as far as it is there."""
-    reader = OutputReader(written.request, voice)
+    reader = OutputReader(written.request, renderer)
     for logprob in written.logprobs:
-        reader.logprobs.add(logprob)
+        reader.score(logprob)
     changes = [*reader.push(written.text)]
     if written.status.ended:
         changes += finish_output(reader, written)

@@ -3,15 +3,14 @@
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, StringConstraints, Tag
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 from pydantic.json_schema import SkipJsonSchema
 
 from inference.tools import FunctionTool, ToolChoice, ToolUse
 from tasks.errors import InvalidRequest
+from tasks.wire.chat_messages import FunctionName
 from tasks.wire.fields import Refused, Strict, Text
 from tasks.wire.json_values import JsonObject
-
-FunctionName = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9_-]{1,64}$")]
 
 
 class _OtherKind(BaseModel):
@@ -93,11 +92,13 @@ class ToolFields(Strict):
                     "tool_choice asks for a tool, and there are no tools.", param="tool_choice"
                 )
             return None
-        names = [tool.name for tool in self.tools]
+        # No other kind gets through; the check tells the types apart.
+        tools = [tool for tool in self.tools if isinstance(tool, FunctionToolParam)]
+        names = [tool.name for tool in tools]
         for index, name in enumerate(names):
             if name in names[:index]:
                 raise InvalidRequest(f"There are two tools named {name!r}.", param=f"tools[{index}].name")
-        functions = tuple(FunctionTool(tool.name, tool.description, tool.parameters) for tool in self.tools)
+        functions = tuple(FunctionTool(tool.name, tool.description, tool.parameters) for tool in tools)
         return ToolUse(functions, _choice(self.tool_choice, names), self.parallel_tool_calls is not False)
 
 

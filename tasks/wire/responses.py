@@ -9,8 +9,11 @@ from pydantic_core import PydanticCustomError
 
 from inference.request import Grammar, GrammarKind
 from tasks.plan import ServiceTier
+from tasks.wire.chat_messages import FunctionName
 from tasks.wire.fields import UNSUPPORTED, Metadata, NonEmpty, Refused, Strict, Text
+from tasks.wire.generation_fields import TIERS, Label
 from tasks.wire.json_values import JsonObject
+from tasks.wire.response_format import JsonObjectFormat, TextFormat
 from tasks.wire.response_items import Input
 from tasks.wire.response_tools import ToolFields
 
@@ -29,23 +32,14 @@ def _only(*supported: object) -> BeforeValidator:
     return BeforeValidator(check)
 
 
-class TextOutput(Strict):
-    """Any text."""
-
-    type: Literal["text"]
-
-
-class JsonObjectOutput(Strict):
-    """A JSON object of any shape."""
-
-    type: Literal["json_object"]
+Includable = Annotated[Literal["message.output_text.logprobs"], _only(LOGPROBS)]
 
 
 class JsonSchemaOutput(Strict):
     """JSON that matches a schema."""
 
     type: Literal["json_schema"]
-    name: Annotated[str, Field(pattern=r"^[a-zA-Z0-9_-]{1,64}$")]
+    name: FunctionName
     schema_: JsonObject = Field(alias="schema")
     description: Text | None = None
     strict: bool | None = Field(None, description="The output always matches the schema, also with `false`.")
@@ -54,7 +48,7 @@ class JsonSchemaOutput(Strict):
 class TextConfig(Strict):
     """What the text is to look like."""
 
-    format: TextOutput | JsonObjectOutput | JsonSchemaOutput | None = Field(None, discriminator="type")
+    format: TextFormat | JsonObjectFormat | JsonSchemaOutput | None = Field(None, discriminator="type")
     verbosity: Refused = None
 
 
@@ -115,7 +109,7 @@ class PromptFields(ToolFields):
         wanted = self.text.format if self.text else None
         if isinstance(wanted, JsonSchemaOutput):
             return Grammar(GrammarKind.JSON_SCHEMA, json.dumps(wanted.schema_))
-        return Grammar(GrammarKind.JSON_OBJECT) if isinstance(wanted, JsonObjectOutput) else None
+        return Grammar(GrammarKind.JSON_OBJECT) if isinstance(wanted, JsonObjectFormat) else None
 
 
 class ResponseRequest(PromptFields):
@@ -131,12 +125,12 @@ class ResponseRequest(PromptFields):
     top_logprobs: Annotated[int, Field(ge=0, le=MAX_TOP_LOGPROBS)] | None = Field(
         None, description=f'Alternatives of each token; with `include: ["{LOGPROBS}"]`.'
     )
-    include: list[Annotated[Literal["message.output_text.logprobs"], _only(LOGPROBS)]] | None = None
+    include: list[Includable] | None = None
     metadata: Metadata | None = None
     service_tier: Literal["auto", "default", "flex", "priority", "fast"] | None = None
-    user: Text | None = None
-    safety_identifier: Text | None = None
-    prompt_cache_key: Text | None = Field(
+    user: Label | None = None
+    safety_identifier: Label | None = None
+    prompt_cache_key: Label | None = Field(
         None, description="Not needed here: prompts that begin alike are found."
     )
     access_programs: Refused = None
@@ -154,9 +148,7 @@ class ResponseRequest(PromptFields):
 
     @property
     def tier(self) -> ServiceTier:
-        if self.service_tier in (None, "auto"):
-            return ServiceTier.DEFAULT
-        return ServiceTier.PRIORITY if self.service_tier == "fast" else ServiceTier(self.service_tier)
+        return TIERS.get(self.service_tier or "", ServiceTier.DEFAULT)
 
     @property
     def logprobs(self) -> int | None:

@@ -3,24 +3,11 @@
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, RootModel
 
 from tasks.wire.item_ids import item_id
+from tasks.wire.logprobs import ChatTokenLogprob
 from tasks.wire.response_items import Item, ItemStatus
-
-
-class TopLogprob(BaseModel):
-    """A token that could have stood here, and its natural log-probability."""
-
-    token: str
-    bytes: list[int]
-    logprob: float
-
-
-class OutputLogprob(TopLogprob):
-    """A token of the text, with the likeliest ones in its place."""
-
-    top_logprobs: list[TopLogprob]
 
 
 class InputTextContent(BaseModel):
@@ -36,7 +23,7 @@ class OutputTextContent(BaseModel):
     type: Literal["output_text"] = "output_text"
     text: str
     annotations: list[dict[str, Any]] = Field(default_factory=list, description="There are never any here.")
-    logprobs: list[OutputLogprob] = Field(default_factory=list)
+    logprobs: list[ChatTokenLogprob] = Field(default_factory=list)
 
 
 MessageContent = Annotated[InputTextContent | OutputTextContent, Field(discriminator="type")]
@@ -73,9 +60,7 @@ class ShownFunctionCallOutput(BaseModel):
     output: str
 
 
-ShownItem = Annotated[
-    ShownMessage | ShownFunctionCall | ShownFunctionCallOutput, Field(discriminator="type")
-]
+ShownItem = Annotated[ShownMessage | ShownFunctionCall | ShownFunctionCallOutput, Field(discriminator="type")]
 OutputItem = Annotated[ShownMessage | ShownFunctionCall, Field(discriminator="type")]
 
 _SHOWN: dict[str, type[ShownMessage] | type[ShownFunctionCall] | type[ShownFunctionCallOutput]] = {
@@ -83,6 +68,10 @@ _SHOWN: dict[str, type[ShownMessage] | type[ShownFunctionCall] | type[ShownFunct
     "function_call": ShownFunctionCall,
     "function_call_output": ShownFunctionCallOutput,
 }
+
+
+class ItemBody(RootModel[ShownItem]):
+    """An item."""
 
 
 class ItemListBody(BaseModel):
