@@ -21,6 +21,7 @@ TORCH = {"torch", "bitsandbytes", "accelerate"}
 FOR_ALL = {"inference", "inference.catalog", "inference.prompts", "inference.request", "inference.errors"} | {
     "inference.embedding_request",
     "inference.embedding_tokenizer",
+    "inference.transcript",
 }
 # Where Celery enters the worker's code, by name and in the worker's process only.
 WORKER_ENTRIES = {"tasks.generate", "tasks.worker"}
