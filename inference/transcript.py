@@ -20,7 +20,9 @@ class Transcript:
     ) -> None:
         self._max_tokens = params.max_tokens
         self._min_tokens = params.min_tokens
-        self._ending = frozenset(params.stop_token_ids) | (frozenset() if params.ignore_eos else eos_token_ids)
+        self._ending = frozenset(params.stop_token_ids) | (
+            frozenset() if params.ignore_eos else eos_token_ids
+        )
         self._detokenizer = Detokenizer(token_bytes)
         self._stop_search = StopSearch(params.stop)
         self._length = 0

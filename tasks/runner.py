@@ -130,7 +130,7 @@ class JobRunner:
             flight.give_up()
             self._flights.remove(flight)
 
-    def _hear(self, kind: str, job_ids: list[str]) -> None:
+    def _hear(self, kind: str, job_ids: list[str], listener: str | None) -> None:
         if kind == events.CANCEL:
             for flight in self._flights.of(job_ids):
                 flight.cancel()
