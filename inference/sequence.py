@@ -6,7 +6,6 @@ import time
 from collections.abc import Sequence as Items
 
 from inference.arena import Lease
-from inference.detokenize import Detokenizer
 from inference.errors import InferenceError, InvalidGeneration, ListenerFailed
 from inference.request import (
     FinishReason,
@@ -21,7 +20,7 @@ from inference.request import (
 )
 from inference.sampling.state import SamplingState, TokenMatcher
 from inference.spans import Span
-from inference.stopping import StopSearch
+from inference.transcript import Transcript
 
 logger = logging.getLogger(__name__)
 
@@ -62,12 +61,9 @@ class Sequence:
         self.offset = 0
         self.preempted = False
         self.outcome: Outcome | None = None
-        # What ends the output, which with prompt_logprobs may be known before the prompt is computed.
-        self._end_of_output = FinishReason.LENGTH if request.params.max_tokens == 0 else None
         self.arrived_at = time.monotonic()
         self.last_token_at: float | None = None
-        self._detokenizer = Detokenizer(token_bytes)
-        self._stop_search = StopSearch(request.params.stop)
+        self._transcript = Transcript(request.params, eos_token_ids, token_bytes)
         self._text: list[str] = []
         self._logprobs: list[TokenLogprob] = []
         self._listener = listener
@@ -101,6 +97,11 @@ class Sequence:
         return self._end_of_output is not None
 
     @property
+    def _end_of_output(self) -> FinishReason | None:
+        """What ends the output, which with prompt_logprobs may be known before the prompt is computed."""
+        return FinishReason.STOP if self.sampling.grammar_ended else self._transcript.finish_reason
+
+    @property
     def needs_every_prompt_token(self) -> bool:
         """Whether the model's output is wanted for prompt tokens, so that none may come from a cache."""
         return self.request.params.prompt_logprobs is not None and (
@@ -117,9 +118,8 @@ class Sequence:
 
         Raises ListenerFailed, whatever the listener raises, and InferenceError when the grammar fails.
         """
-        text = self._take(token_id)
         logprobs = () if logprob is None else (logprob,)
-        self._logprobs += logprobs
+        text = self._take(token_id, logprobs)
         self._tell(TokenEvent((token_id,), text, logprobs))
 
     def end(self, status: OutcomeStatus, error: str | None = None) -> bool:
@@ -138,7 +138,7 @@ class Sequence:
             usage=Usage(self.prompt_length, self.cached_tokens, len(progress.token_ids)),
             finish_reason=self.finish_reason if status is OutcomeStatus.COMPLETED else None,
             error=error,
-            logprobs=tuple(self._logprobs),
+            logprobs=progress.logprobs,
             prompt_logprobs=tuple(self.prompt_logprobs),
         )
         self._notify(self.outcome)
@@ -151,7 +151,9 @@ class Sequence:
 
     def progress(self) -> Progress:
         with self._lock:
-            return Progress(tuple(self.tokens[self.prompt_length :]), "".join(self._text))
+            return Progress(
+                tuple(self.tokens[self.prompt_length :]), "".join(self._text), tuple(self._logprobs)
+            )
 
     def _replay(self, token_ids: Items[int]) -> None:
         for token_id in token_ids:
@@ -162,27 +164,21 @@ class Sequence:
             except InferenceError as error:
                 raise InvalidGeneration(f"generated_token_ids can't be gone on from: {error}") from error
 
-    def _take(self, token_id: int) -> str:
+    def _take(self, token_id: int, logprobs: tuple[TokenLogprob, ...] = ()) -> str:
         """Add a token; returns the text that is certain now. Raises InferenceError."""
-        may_end = self.sampling.may_end
-        ends = may_end and token_id in self.sampling.ending_token_ids
-        text = ""
-        if not ends:
+        if not self._transcript.ends_with(token_id):
             self.sampling.advance(token_id)
-            text = self._stop_search.push(self._detokenizer.push(token_id), may_match=may_end)
-        if ends or self._stop_search.matched or self.sampling.grammar_ended:
-            self._end_of_output = FinishReason.STOP
-        elif self.generated + 1 >= self.request.params.max_tokens:
-            self._end_of_output = FinishReason.LENGTH
-        if self.output_ended:
-            text += self._stop_search.flush()
+        text = self._transcript.push(token_id)
+        if self.sampling.grammar_ended:
+            text += self._transcript.flush()
         with self._lock:
             self.tokens.append(token_id)
             self._text.append(text)
+            self._logprobs += logprobs
         return text
 
     def _pass_on_held_text(self) -> None:
-        held = self._stop_search.flush()
+        held = self._transcript.flush()
         if held:
             with self._lock:
                 self._text.append(held)

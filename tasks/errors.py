@@ -63,6 +63,48 @@ class JobAlreadyEnded(TokenmillError):
     code = "job_already_ended"
 
 
+class JobStillRunning(TokenmillError):
+    """The job has not ended in time; it goes on."""
+
+    code = "job_still_running"
+
+
+class JobFailed(TokenmillError):
+    """The job failed; nothing was charged."""
+
+    code = "job_failed"
+
+
+class JobExpired(TokenmillError):
+    """The job did not end before it expired."""
+
+    code = "job_expired"
+
+
+class JobCancelled(TokenmillError):
+    """The job was cancelled."""
+
+    code = "job_cancelled"
+
+
+class ClientGone(TokenmillError):
+    """The client closed the connection before it was answered."""
+
+    code = "client_gone"
+
+
+class ServerBusy(TokenmillError):
+    """As many requests wait here as this process can serve. Try again shortly."""
+
+    code = "server_busy"
+
+
+class ServerStopping(TokenmillError):
+    """This server process is stopping."""
+
+    code = "server_stopping"
+
+
 class IdempotencyKeyReused(TokenmillError):
     """The idempotency key was used with another request body."""
 

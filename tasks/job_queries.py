@@ -5,7 +5,19 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, func, literal, select, text, tuple_
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    RowMapping,
+    Text,
+    any_,
+    func,
+    literal,
+    select,
+    text,
+    tuple_,
+)
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import aliased
 
 from tasks.db import transaction
@@ -73,12 +85,17 @@ class JobPage:
 
 def get_job(project_id: str, job_id: str) -> JobRecord:
     """Raises JobNotFound, also for another project's job."""
-    query = select(*_COLUMNS).where(*_visible(project_id), Job.id == job_id)
     with transaction() as connection:
-        row = connection.execute(query).mappings().first()
-        if row is None:
-            raise JobNotFound(f"There is no job {job_id!r}.", param="job_id")
-        return _with_present(connection, [_record(row)])[0]
+        return read_job(connection, project_id, job_id)
+
+
+def read_job(connection: Connection, project_id: str, job_id: str) -> JobRecord:
+    """As ``get_job``, inside the caller's transaction."""
+    query = select(*_COLUMNS).where(*_visible(project_id), Job.id == job_id)
+    row = connection.execute(query).mappings().first()
+    if row is None:
+        raise JobNotFound(f"There is no job {job_id!r}.", param="job_id")
+    return _with_present(connection, [_record(row)])[0]
 
 
 def list_jobs(project_id: str, wanted: JobFilter) -> JobPage:
@@ -106,6 +123,15 @@ def list_jobs(project_id: str, wanted: JobFilter) -> JobPage:
             page.reverse()
         items = _with_present(connection, page)
     return JobPage(items, has_more=len(rows) > wanted.limit)
+
+
+def statuses(job_ids: Sequence[str]) -> dict[str, JobStatus]:
+    """How jobs of whatever project stand, for those who already know that they may know."""
+    if not job_ids:
+        return {}
+    query = select(Job.id, Job.status).where(Job.id == any_(literal(list(job_ids), ARRAY(Text))))
+    with transaction() as connection:
+        return {row.id: JobStatus(row.status) for row in connection.execute(query)}
 
 
 def admitted(values: Mapping[str, Any]) -> JobRecord:

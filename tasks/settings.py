@@ -37,7 +37,8 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     port: int = Field(8000, ge=0, le=65535)
     web_processes: int = Field(2, ge=1)
-    web_threads: int = Field(128, ge=1)
+    web_threads: int = Field(1400, ge=1, description="three quarters of them may wait or stream")
+    sync_timeout_seconds: float = Field(600.0, gt=0, description="of a request that waits for its job")
     max_body_bytes: int = Field(4 * 1024 * 1024, ge=1024)
     requests_per_minute: int = Field(6000, ge=0, description="per API key; 0 switches the limit off")
     log_level: str = "INFO"
@@ -79,7 +80,7 @@ class Settings(BaseSettings):
         return _load_catalog(self.catalog, self.catalog_overrides)
 
     def generating_models(self) -> tuple[ModelSpec, ...]:
-        """The models that workers run. Raises CatalogError."""
+        """The models that generate. Raises CatalogError."""
         return tuple(spec for spec in self.model_catalog() if spec.task == "generate")
 
     def served_model(self) -> ModelSpec:
@@ -88,14 +89,20 @@ class Settings(BaseSettings):
         Raises CatalogError, UnknownModel, ModelNotSupported.
         """
         if self.worker_model:
-            spec: ModelSpec | None = self.model_catalog().get(self.worker_model)
-        else:
-            spec = next(iter(self.generating_models()), None)
+            return self.model_catalog().get(self.worker_model)
+        spec = next(iter(self.generating_models()), None)
         if spec is None:
-            raise ModelNotSupported("The catalogue has no model that generates for a worker to run.")
-        if spec.task != "generate":
-            raise ModelNotSupported(f"{spec.name} is an embedding model; a worker runs models that generate.")
+            raise ModelNotSupported("The catalogue has no model that generates: say which to run.")
         return spec
+
+    def embedded_models(self) -> tuple[ModelSpec, ...]:
+        """What the platform in one process runs: the worker's model, and all that embed.
+
+        Raises CatalogError, UnknownModel, ModelNotSupported.
+        """
+        served = self.served_model()
+        others = (spec for spec in self.model_catalog() if spec.task == "embed" and spec != served)
+        return (served, *others)
 
 
 @cache

@@ -32,7 +32,7 @@ class CompletionRequest(GenerationFields):
         None,
         ge=0,
         le=20,
-        description="Log-probabilities of the tokens, with `echo` of the prompt's too, and of so many others.",
+        description="Log-probabilities of the tokens, with `echo` the prompt's too, and so many others'.",
     )
     best_of: int | None = Field(None, ge=1, le=20, description="Generate so many and return the best `n`.")
     suffix: Refused = None

@@ -1,7 +1,7 @@
 """Prompts and inputs to embed: a text or token ids, alone or several of them."""
 
 from collections.abc import Sequence
-from typing import Annotated, Any, TypeGuard
+from typing import Annotated, Any
 
 from pydantic import Discriminator, Field
 
@@ -35,9 +35,12 @@ INPUT_FORM: Discriminator = by_form(
 
 def inputs_of(inputs: Inputs, param: str) -> list[tuple[str, Input]]:
     """Each of them with its place in the request, such as ``prompt[2]``."""
-    if isinstance(inputs, str) or _are_tokens(inputs):
+    if isinstance(inputs, str):
         return [(param, inputs)]
-    return [(f"{param}[{index}]", one) for index, one in enumerate(inputs) if not isinstance(one, int)]
+    several: list[Input] = [one for one in inputs if not isinstance(one, int)]
+    if several:
+        return [(f"{param}[{index}]", one) for index, one in enumerate(several)]
+    return [(param, [token_id for token_id in inputs if isinstance(token_id, int)])]
 
 
 def check_token_ids(token_ids: Sequence[int], vocabulary: int, param: str) -> None:
@@ -58,7 +61,3 @@ def check_token_id(token_id: int, vocabulary: int, param: str) -> int:
 def refused_input(error: InvalidPrompt, param: str) -> InvalidRequest:
     """The refusal of one of the inputs."""
     return InvalidRequest(f"Invalid '{param}': {error}", param=param)
-
-
-def _are_tokens(inputs: list[str] | list[int] | list[list[int]]) -> TypeGuard[list[int]]:
-    return isinstance(inputs[0], int)

@@ -19,12 +19,17 @@ FOREIGN = {
 TORCH = {"torch", "bitsandbytes", "accelerate"}
 # What `inference` offers to those who hold no model.
 FOR_ALL = {"inference", "inference.catalog", "inference.prompts", "inference.request", "inference.errors"} | {
+    "inference.catalog_prices",
+    "inference.choices",
+    "inference.detokenize",
     "inference.embedding_request",
     "inference.embedding_tokenizer",
     "inference.output_grammar",
     "inference.output_parser",
     "inference.tool_format",
     "inference.tools",
+    "inference.grammar",
+    "inference.transcript",
 }
 # Where Celery enters the worker's code, by name and in the worker's process only.
 WORKER_ENTRIES = {"tasks.generate", "tasks.worker"}
