@@ -25,6 +25,16 @@ def without_orphans(items: Sequence[Item]) -> list[Item]:
     return [item for item in items if item["type"] != "function_call_output" or item["call_id"] in called]
 
 
+def last_turn(items: Sequence[Item]) -> int:
+    """Where that begins which is to be answered: the last item, or the calls that it and others answer."""
+    start = len(items) - 1
+    while start > 0 and items[start]["type"] == "function_call_output":
+        start -= 1
+    answered = {item["call_id"] for item in items[start:] if item["type"] == "function_call_output"}
+    calls = (index for index, item in enumerate(items) if item["type"] == "function_call")
+    return min((index for index in calls if items[index]["call_id"] in answered), default=start)
+
+
 def check_calls(context: Sequence[Item], given: Sequence[Item]) -> None:
     """Raises InvalidRequest for an output without a call before it."""
     called = {item["call_id"] for item in context if item["type"] == "function_call"}

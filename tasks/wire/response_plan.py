@@ -15,7 +15,7 @@ from tasks.plan import Endpoint, JobPlan
 from tasks.planning import checked, find_model, renderer_of, room_for
 from tasks.settings import settings
 from tasks.wire.response_items import Item, input_items, kept_items
-from tasks.wire.response_messages import chat_messages, check_calls, without_orphans
+from tasks.wire.response_messages import chat_messages, check_calls, last_turn, without_orphans
 from tasks.wire.responses import PromptFields, ResponseRequest, kept_request
 
 
@@ -108,15 +108,17 @@ class Prompt:
         def fits(dropped: int) -> bool:
             return len(self.render(self._latest(dropped))) <= most
 
-        # The last item is what is to be answered, so it stays in any case.
-        dropped = 0 if fits(0) else bisect_left(range(len(self.items) - 1), True, lo=1, key=fits)
+        if fits(0):
+            return self.render(self.items)
+        most_dropped = last_turn(self.items)
+        dropped = bisect_left(range(most_dropped), True, lo=min(1, most_dropped), key=fits)
         return self.render(self._latest(dropped))
 
     def grammar(self) -> Grammar | None:
         """What the output has to match. Raises InvalidRequest."""
         text = self._request.text_grammar
         if text is not None:
-            checked(text, "text.format")
+            checked(text, "text.format.schema")
         if self._tools is None:
             return text
         try:

@@ -62,6 +62,8 @@ class AllowedFunctions(Strict):
 
 
 def _choice_kind(value: object) -> str:
+    if isinstance(value, ChosenFunction | AllowedFunctions):
+        return value.type
     if not isinstance(value, Mapping):
         return "mode"
     kind = value.get("type")

@@ -7,8 +7,10 @@ from typing import Any
 from inference.request import SamplingParams, TokenLogprob
 from tasks.job import JobRecord
 from tasks.models import JobStatus
+from tasks.planning import find_model, renderer_of
 from tasks.result import Choice, JobResult
 
+RENDERER = renderer_of(find_model("smollm2"))
 DIGITS = "0199" + "0" * 28
 MOMENT = datetime(2026, 1, 2, tzinfo=UTC)
 MESSAGE = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "hi"}]}

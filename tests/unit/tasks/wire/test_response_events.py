@@ -12,14 +12,14 @@ from hypothesis import strategies as st
 from openai.types.responses import ResponseStreamEvent
 from pydantic import TypeAdapter
 
+from inference.detokenize import Detokenizer
 from inference.request import TokenLogprob
 from tasks.models import JobStatus
 from tasks.result import JobResult
 from tasks.wire.chunks import Event, Piece
 from tasks.wire.response_body import response_body
 from tasks.wire.response_events import ResponseEvents
-from tests.unit.tasks.renderers import RENDERER, tokens_of
-from tests.unit.tasks.responses import DIGITS, FUNCTION, response, unfinished
+from tests.unit.tasks.wire.responses import RENDERER, DIGITS, FUNCTION, response, unfinished
 
 CALL = '<tool_call>\n{"name": "weather", "arguments": {"city": "Zürich"}}\n</tool_call>'
 SDK_EVENT: TypeAdapter[Any] = TypeAdapter(ResponseStreamEvent)
@@ -182,17 +182,25 @@ def test_last_event_tells_the_ending(
 
 
 def test_deltas_carry_the_logprobs_of_their_tokens() -> None:
-    token_ids = [*tokens_of("née"), *RENDERER.eos_token_ids]
+    text = "A née 🏔 mountain"
+    token_ids = [*RENDERER.plain(text), *RENDERER.eos_token_ids]
     scores = tuple(TokenLogprob(one, -0.25, ((one, -0.25),)) for one in token_ids)
-    spelled = ["n", "", "é", "e", ""]
+    detokenizer = Detokenizer(RENDERER.token_bytes)
     parts = [
-        Piece(choice=0, position=place, text=text, token_id=score.token_id, logprob=score)
-        for place, (score, text) in enumerate(zip(scores, spelled, strict=True), start=1)
+        Piece(
+            choice=0,
+            position=place,
+            text=detokenizer.push(score.token_id),
+            token_id=score.token_id,
+            logprob=score,
+        )
+        for place, score in enumerate(scores, start=1)
     ]
     request = {"include": ["message.output_text.logprobs"]}
-    shown = data(events_of(response("née", request=request, logprobs=scores), parts))
+    shown = data(events_of(response(text, request=request, logprobs=scores), parts))
     deltas = [event for event in shown if event["type"] == "response.output_text.delta"]
-    assert [len(event["logprobs"]) for event in deltas] == [1, 2, 1]
+    assert all(event["logprobs"] for event in deltas)
     (done,) = (event for event in shown if event["type"] == "response.output_text.done")
+    assert bytes(byte for one in done["logprobs"] for byte in one["bytes"]).decode() == text
     assert done["logprobs"] == [one for event in deltas for one in event["logprobs"]]
     assert shown[-1]["response"]["output"][0]["content"][0]["logprobs"] == done["logprobs"]

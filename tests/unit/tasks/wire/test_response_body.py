@@ -10,8 +10,7 @@ from inference.request import TokenLogprob
 from tasks.models import JobStatus
 from tasks.result import JobResult
 from tasks.wire.response_body import response_body
-from tests.unit.tasks.renderers import RENDERER, tokens_of
-from tests.unit.tasks.responses import DIGITS, FUNCTION, MESSAGE, MOMENT, response
+from tests.unit.tasks.wire.responses import RENDERER, DIGITS, FUNCTION, MESSAGE, MOMENT, response
 
 CALL = '<tool_call>\n{"name": "weather", "arguments": {"city": "Paris"}}\n</tool_call>'
 
@@ -171,7 +170,7 @@ def test_nothing_said_is_an_empty_message_only_of_a_response_that_ended_well() -
 
 
 def test_logprobs_are_those_of_the_texts_tokens() -> None:
-    token_ids = [*tokens_of("Paris is"), *RENDERER.eos_token_ids]
+    token_ids = [*RENDERER.plain("Paris is"), *RENDERER.eos_token_ids]
     scores = tuple(TokenLogprob(one, -0.5, ((one, -0.5), (7, -2.0))) for one in token_ids)
     request = {"include": ["message.output_text.logprobs"], "top_logprobs": 2}
     (message,) = body(response("Paris is", request=request, logprobs=scores))["output"]
