@@ -10,7 +10,7 @@ from inference.request import TokenLogprob
 from tasks.models import JobStatus
 from tasks.result import JobResult
 from tasks.wire.response_body import response_body
-from tests.unit.tasks.wire.responses import RENDERER, DIGITS, FUNCTION, MESSAGE, MOMENT, response
+from tests.unit.tasks.wire.responses import DIGITS, FUNCTION, MESSAGE, MOMENT, RENDERER, response
 
 CALL = '<tool_call>\n{"name": "weather", "arguments": {"city": "Paris"}}\n</tool_call>'
 

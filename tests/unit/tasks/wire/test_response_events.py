@@ -19,7 +19,7 @@ from tasks.result import JobResult
 from tasks.wire.chunks import Event, Piece
 from tasks.wire.response_body import response_body
 from tasks.wire.response_events import ResponseEvents
-from tests.unit.tasks.wire.responses import RENDERER, DIGITS, FUNCTION, response, unfinished
+from tests.unit.tasks.wire.responses import DIGITS, FUNCTION, RENDERER, response, unfinished
 
 CALL = '<tool_call>\n{"name": "weather", "arguments": {"city": "Zürich"}}\n</tool_call>'
 SDK_EVENT: TypeAdapter[Any] = TypeAdapter(ResponseStreamEvent)
