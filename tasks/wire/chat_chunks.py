@@ -35,6 +35,7 @@ class ChatChunks:
         self._usage = request.includes_usage
         self._parsers: list[OutputParser] = []
         self._calls: list[int] = []
+        self._texts: set[int] = set()
 
     def begin(self, result: JobResult) -> Iterator[Event]:
         self._job = result.job
@@ -45,7 +46,7 @@ class ChatChunks:
                 self._parsers.append(OutputParser(self._renderer.tool_format, self._tools))
             self._calls.append(0)
             self._scores.append(ChatScores(self._renderer))
-            yield self._event(index, ChatDelta(role="assistant", content=""))
+            yield self._event(index, self._first_delta())
 
     def piece(self, piece: Piece) -> Iterator[Event]:
         logprobs = self._take_scores(piece) if self._logprobs else None
@@ -66,7 +67,9 @@ class ChatChunks:
         self._job = result.job
         for index, choice in enumerate(result.choices):
             reason = finish_reason(choice, calls=self._calls[index] > 0, older=self._older)
-            yield self._event(index, ChatDelta(), finish=reason, fingerprint=result.job.system_fingerprint)
+            yield self._event(
+                index, self._last_delta(index), finish=reason, fingerprint=result.job.system_fingerprint
+            )
         if self._usage:
             yield self._usage_event(result)
         yield DONE
@@ -91,6 +94,7 @@ class ChatChunks:
     def _delta(self, index: int, part: OutputPart) -> ChatDelta | None:
         match part:
             case TextPart(text):
+                self._texts.add(index)
                 return ChatDelta(content=text)
             case CallStarted(number, name):
                 self._calls[index] = number + 1
@@ -102,6 +106,15 @@ class ChatChunks:
                 return ChatDelta(tool_calls=[ToolCallDelta(index=number, function=function)])
             case _:
                 return None
+
+    def _first_delta(self) -> ChatDelta:
+        """With tools it is not known yet whether there will be any text."""
+        return ChatDelta(role="assistant") if self._parsers else ChatDelta(role="assistant", content="")
+
+    def _last_delta(self, index: int) -> ChatDelta:
+        """An answer is never nothing: without calls it is a text, if need be an empty one."""
+        silent = self._parsers and not self._calls[index] and index not in self._texts
+        return ChatDelta(content="") if silent else ChatDelta()
 
     def _started(self, index: int, number: int, name: str) -> ChatDelta:
         function = FunctionDelta(name=name, arguments="")

@@ -10,6 +10,9 @@ from tasks.wire.fields import NonEmpty, Refused, Strict, Text
 from tasks.wire.forms import by_form, text_or_list
 
 FunctionName = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9_-]{1,64}$")]
+EchoedBySdk = Annotated[
+    Any, Field(exclude=True, description="What the SDK's helpers add to an answer and send back; not read.")
+]
 CONTENT_FORM = by_form(text_or_list, "a string or a list of parts")
 
 
@@ -42,6 +45,7 @@ class CalledFunction(Strict):
 
     name: FunctionName
     arguments: Text
+    parsed_arguments: EchoedBySdk = None
 
 
 class ToolCall(Strict):
@@ -50,6 +54,7 @@ class ToolCall(Strict):
     id: NonEmpty
     type: Literal["function"]
     function: CalledFunction
+    index: EchoedBySdk = None
 
 
 class InstructionMessage(Strict):
@@ -81,6 +86,7 @@ class AssistantMessage(Strict):
     annotations: list[Any] | None = Field(
         None, max_length=0, description="As an answer came; there are never any."
     )
+    parsed: EchoedBySdk = None
 
 
 class ToolMessage(Strict):

@@ -62,6 +62,8 @@ def choice_of(
 ) -> Choice:
     """The output of a model that wrote this text, then ended."""
     token_ids = tuple(renderer.plain(text)) if text else ()
+    # The packaged tokenizer lacks some bytes, so not every text comes back as it was.
+    text = "".join(map(Detokenizer(renderer.token_bytes).push, token_ids))
     token_ids += tuple(renderer.eos_token_ids)[:1] if finish_reason == "stop" else ()
     scores = tuple(TokenLogprob(token_id, -0.5, ((token_id, -0.5), (5, -2.0))) for token_id in token_ids)
     return Choice(

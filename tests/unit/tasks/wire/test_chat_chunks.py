@@ -47,8 +47,9 @@ def joined(told: list[Event]) -> list[dict[str, Any]]:
     choices: dict[int, dict[str, Any]] = {}
     for chunk in chunks_of(told):
         for choice in chunk.choices:
-            whole = choices.setdefault(choice.index, {"content": "", "calls": [], "logprobs": []})
-            whole["content"] += choice.delta.content or ""
+            whole = choices.setdefault(choice.index, {"content": None, "calls": [], "logprobs": []})
+            if choice.delta.content is not None:
+                whole["content"] = (whole["content"] or "") + choice.delta.content
             whole["finish_reason"] = choice.finish_reason
             for call in choice.delta.tool_calls or ():
                 if call.id is not None:
@@ -66,7 +67,7 @@ def whole(request: dict[str, Any], result: JobResult) -> list[dict[str, Any]]:
     """The same of the body."""
     return [
         {
-            "content": choice.message.content or "",
+            "content": choice.message.content,
             "calls": [
                 [call.id, call.function.name, call.function.arguments]
                 for call in choice.message.tool_calls or ()

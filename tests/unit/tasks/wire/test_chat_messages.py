@@ -10,7 +10,7 @@ from tasks.wire.chat_request import CHAT_COMPLETION_REQUEST
 from tests.unit.tasks.wire.refusals import refusal
 
 USER = {"role": "user", "content": "hi"}
-CALL = {"id": "c1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+CALL: dict[str, Any] = {"id": "c1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
 CALLING = {"role": "assistant", "content": None, "tool_calls": [CALL]}
 
 
@@ -37,6 +37,12 @@ def test_names_go_with_their_messages() -> None:
 def test_calls_and_their_answers_stay_together() -> None:
     answer = {"role": "tool", "tool_call_id": "c1", "content": "42"}
     assert neutral(USER, CALLING, answer) == [USER, {**CALLING, "content": ""}, answer]
+
+
+def test_what_the_sdks_helpers_add_to_an_answer_may_come_back() -> None:
+    function = {**CALL["function"], "parsed_arguments": {}}
+    echoed = {**CALLING, "parsed": None, "tool_calls": [{**CALL, "index": 0, "function": function}]}
+    assert neutral(USER, echoed) == neutral(USER, CALLING)
 
 
 def test_older_calls_become_todays() -> None:

@@ -19,7 +19,8 @@ def shown(
 ) -> Completion:
     body = {"model": "smollm2", "prompt": "hi", **request}
     result = replace(make_result(body, choices, prompts=len(prompts)), prompts=prompts)
-    return Completion.model_validate(json.loads(completion_body(result).model_dump_json()), strict=True)
+    # As the SDK reads it: its type knows nothing of the null that stands for a prompt's first token.
+    return Completion.construct(**json.loads(completion_body(result).model_dump_json()))
 
 
 def test_texts_are_in_the_order_of_their_prompts(renderer: PromptRenderer) -> None:

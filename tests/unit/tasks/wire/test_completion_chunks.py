@@ -59,7 +59,7 @@ def whole(result: JobResult) -> list[dict[str, Any]]:
 
 @settings(max_examples=100, deadline=None)
 @given(
-    st.lists(st.text(max_size=20), min_size=4, max_size=4),
+    st.lists(st.text("aé漢🙂 \n.x", max_size=20), min_size=4, max_size=4),
     st.booleans(),
     st.booleans(),
     st.sampled_from(["stop", "length"]),

@@ -9,14 +9,14 @@ ADAPTER: TypeAdapter[dict[str, Any]] = TypeAdapter(JsonObject)
 
 
 def nested(levels: int) -> dict[str, Any]:
-    value: dict[str, Any] = {}
+    inner: dict[str, Any] = {}
     for _ in range(levels):
-        value = {"a": [value]}
-    return value
+        inner = {"a": [inner]}
+    return inner
 
 
 def test_json_is_taken_as_it_is() -> None:
-    value = {"a": [1, 2.5, None, True, "漢", {"b": []}], "": {}}
+    value: dict[str, Any] = {"a": [1, 2.5, None, True, "漢", {"b": []}], "": {}}
     assert ADAPTER.validate_python(value) == value
     assert ADAPTER.validate_python(nested(MOST_LEVELS // 2 - 1))
 
