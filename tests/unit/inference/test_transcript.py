@@ -23,7 +23,9 @@ def test_text_and_end_are_those_of_the_engine(
 ) -> None:
     token_ids = [*ids(text), *([END] if ends else [])]
     params = {"min_tokens": min_tokens, "stop": tuple(stops), "max_tokens": max(1, len(token_ids))}
-    sequence = make_sequence(stop=tuple(stops), max_tokens=max(1, len(token_ids)), params={"min_tokens": min_tokens})
+    sequence = make_sequence(
+        stop=tuple(stops), max_tokens=max(1, len(token_ids)), params={"min_tokens": min_tokens}
+    )
     transcript = make_transcript(**params)
     pieces = []
     for token_id in token_ids:
