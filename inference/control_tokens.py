@@ -42,6 +42,9 @@ class ControlTokens:
         plain.encode_special_tokens = True
         return plain
 
+    def occur_in(self, text: str) -> bool:
+        return self._starts.search(text) is not None
+
     def guard(self, messages: Sequence[Mapping[str, object]]) -> list[dict[str, object]]:
         """The messages with marks where text could be read as a control token.
 
@@ -74,7 +77,7 @@ class ControlTokens:
         if isinstance(value, str):
             return self._mark(value)
         if isinstance(value, Mapping):
-            return {key: self._guard(item) for key, item in value.items()}
+            return {self._guard(key): self._guard(item) for key, item in value.items()}
         if isinstance(value, list | tuple):
             return [self._guard(item) for item in value]
         return value

@@ -6,7 +6,7 @@ of JSON Schema it covers in ``json_schema.md`` beside it. Torch-free.
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, NoReturn
 
 from llguidance import LLMatcher
@@ -48,40 +48,68 @@ def to_lark(grammar: Grammar) -> str:
     return TRANSLATIONS[grammar.kind](grammar.source) + OPTIONS
 
 
-def _json_object(source: str) -> str:
-    if source:
-        refuse("a JSON object of any shape has no source.")
-    return _start_with_json({"type": "object"})
+def json_rule(schema: dict[str, Any], layout: dict[str, Any]) -> str:
+    """The right side of a rule: JSON that fits the schema, with the whitespace of a layout."""
+    keywords = {key: value for key, value in schema.items() if key != LAYOUT_KEY}
+    return f"%json {json.dumps({LAYOUT_KEY: layout, **keywords})}"
 
 
-def _json_schema(source: str) -> str:
-    schema = _read_json(source, "schema")
+def read_schema(source: str) -> dict[str, Any]:
+    """The schema that a text spells; "" stands for objects of any shape. Raises InvalidGeneration."""
+    schema = _read_json(source, "schema") if source else {"type": "object"}
     if schema is True:
         schema = {}
     if not isinstance(schema, dict):
         refuse("the schema must be a JSON object that allows something.")
-    return _start_with_json(schema)
+    return schema
 
 
-def _start_with_json(schema: dict[str, Any]) -> str:
-    keywords = {key: value for key, value in schema.items() if key != LAYOUT_KEY}
-    return f"start: %json {json.dumps({LAYOUT_KEY: JSON_LAYOUT, **keywords})}"
-
-
-def _regex(source: str) -> str:
+def regex_rule(source: str) -> str:
+    """The right side of a rule: what a regular expression matches. Raises InvalidGeneration."""
     if not source:
         refuse("the regular expression is empty.")
     quoted: str = json.loads(LLMatcher.grammar_from_regex(source))["grammars"][0]["lark_grammar"]
-    return quoted
+    return quoted.removeprefix("start: ")
 
 
-def _choice(source: str) -> str:
+def read_choices(source: str) -> list[str]:
+    """The texts to choose from. Raises InvalidGeneration."""
     choices = _read_json(source, "list of choices")
     if not isinstance(choices, list) or not choices:
         refuse("the choices must be a JSON list with at least one text.")
     if not all(isinstance(choice, str) and choice for choice in choices):
         refuse("every choice must be a text that is not empty.")
-    return "start: " + " | ".join(map(json.dumps, choices))
+    return choices
+
+
+def quote(text: str) -> str:
+    """A text as it stands in a rule."""
+    return json.dumps(text)
+
+
+def any_of(texts: Iterable[str]) -> str:
+    """The right side of a rule: one of the texts."""
+    return " | ".join(map(quote, texts))
+
+
+def _json_object(source: str) -> str:
+    if source:
+        refuse("a JSON object of any shape has no source.")
+    return f"start: {json_rule(read_schema(source), JSON_LAYOUT)}"
+
+
+def _json_schema(source: str) -> str:
+    if not source:
+        refuse("the schema is no JSON: it is empty.")
+    return f"start: {json_rule(read_schema(source), JSON_LAYOUT)}"
+
+
+def _regex(source: str) -> str:
+    return f"start: {regex_rule(source)}"
+
+
+def _choice(source: str) -> str:
+    return f"start: {any_of(read_choices(source))}"
 
 
 def _lark(source: str) -> str:

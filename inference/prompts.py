@@ -13,8 +13,12 @@ from inference.control_tokens import ControlTokens
 from inference.detokenize import build_token_bytes
 from inference.errors import InvalidPrompt
 from inference.tokenizer_files import TokenizerFiles
+from inference.tool_format import ToolFormat, find_tool_format
+from inference.tool_prompts import Message, modern_messages, native_messages, plain_messages
+from inference.tools import FunctionTool, ToolUse
 
-ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "function"})
+DEVELOPER = "developer"
+ROLES = frozenset({"system", DEVELOPER, "user", "assistant", "tool", "function"})
 TEMPLATE_FAILURES = (TemplateError, TypeError, ValueError, KeyError, AttributeError, IndexError)
 
 
@@ -38,21 +42,50 @@ class PromptRenderer:
         """The renderer of a model, loaded on the first call. Raises ModelLoadError."""
         return _load(spec.source, spec.revision, cache_dir)
 
-    def chat(self, messages: Sequence[Mapping[str, object]]) -> list[int]:
+    def chat(self, messages: Sequence[Mapping[str, object]], tools: ToolUse | None = None) -> list[int]:
         """The tokens of a conversation, up to where the assistant is to answer.
 
-        Text in a message that is spelled like a control token (``<|im_end|>``) stays text. Raises
-        InvalidPrompt where the template refuses the messages.
+        The model is told of ``tools`` unless it may call none. Text in a message or tool that is spelled
+        like a control token (``<|im_end|>``) stays text. Raises InvalidPrompt where the template refuses
+        the messages.
         """
         for index, message in enumerate(messages):
             if message.get("role") not in ROLES:
                 raise InvalidPrompt(f"messages[{index}].role must be one of {', '.join(sorted(ROLES))}.")
-        guarded = self._control.guard(messages)
+        offered = tools.tools if tools is not None and tools.callable else ()
         try:
-            text = self._tokenizer.apply_chat_template(guarded, tokenize=False, add_generation_prompt=True)
+            text = self._render(self._with_known_roles(messages), offered)
         except TEMPLATE_FAILURES as error:
             raise InvalidPrompt(f"The model's chat template refuses the messages: {error}") from error
-        return self._not_empty(self._control.encode(_encodable(str(text))))
+        return self._not_empty(self._control.encode(_encodable(text)))
+
+    @cached_property
+    def tool_format(self) -> ToolFormat:
+        """How this model writes calls of functions."""
+        return find_tool_format(self._apply_template, self._control.occur_in)
+
+    def _render(self, messages: list[Message], tools: Sequence[FunctionTool]) -> str:
+        modern = modern_messages(messages)
+        if not self.tool_format.native:
+            plain = plain_messages(modern, self.tool_format, tools)
+            return self._apply_template(self._control.guard(plain), [])
+        described = self._control.guard([tool.described() for tool in tools])
+        return self._apply_template(self._control.guard(native_messages(modern)), described)
+
+    def _apply_template(self, messages: list[Message], tools: list[Message]) -> str:
+        return str(
+            self._tokenizer.apply_chat_template(
+                messages, tools=tools or None, tokenize=False, add_generation_prompt=True
+            )
+        )
+
+    def _with_known_roles(self, messages: Sequence[Mapping[str, object]]) -> list[Message]:
+        """Most models know nobody who develops, and call what such people write the system's."""
+        known = DEVELOPER in str(self._tokenizer.chat_template)
+        return [
+            dict(message) | ({"role": "system"} if message["role"] == DEVELOPER and not known else {})
+            for message in messages
+        ]
 
     def completion(self, text: str) -> list[int]:
         """The tokens of a plain prompt, with those the tokenizer puts before any text.
@@ -61,6 +94,14 @@ class PromptRenderer:
         are control tokens. Raises InvalidPrompt.
         """
         return self._not_empty(self._backend.encode(_encodable(text)).ids)
+
+    def plain(self, text: str) -> list[int]:
+        """The tokens of a text alone, with none that the tokenizer puts around it. Raises InvalidPrompt."""
+        return self._not_empty(self._backend.encode(_encodable(text), add_special_tokens=False).ids)
+
+    def name_of(self, token_id: int) -> str:
+        """How the vocabulary spells a token, such as ``<|im_end|>``; "" for an id that it does not know."""
+        return self._backend.id_to_token(token_id) or ""
 
     def decode(self, token_ids: Sequence[int]) -> str:
         """The text of the tokens, special tokens left out."""
