@@ -11,9 +11,10 @@ from tests.acceptance.conftest import ROOT, LiveServer
 BLOCKS = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
-def test_every_python_block_of_the_readme_runs(server: LiveServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("OPENAI_BASE_URL", f"{server.url}/v1")
-    monkeypatch.setenv("OPENAI_API_KEY", server.key)
+def test_every_python_block_of_the_readme_runs(
+    live_server: LiveServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_BASE_URL", f"{live_server.url}/v1")
+    monkeypatch.setenv("OPENAI_API_KEY", live_server.key)
     blocks = BLOCKS.findall((ROOT / "README.md").read_text())
     assert len(blocks) >= 6
     names: dict[str, object] = {}
