@@ -63,6 +63,10 @@ beat_schedule = {
         "task": "tasks.maintenance.republish_lost_messages",
         "schedule": timedelta(seconds=_settings.republish_after_seconds / 4),
     },
+    "erase deleted jobs": {
+        "task": "tasks.maintenance.erase_deleted_jobs",
+        "schedule": timedelta(seconds=30),
+    },
     "forget old idempotency keys": {
         "task": "tasks.maintenance.forget_idempotency_keys",
         "schedule": timedelta(minutes=10),

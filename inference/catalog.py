@@ -1,16 +1,16 @@
 """The models on offer: where each comes from, how it is loaded, what it costs. Torch-free."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from decimal import Decimal
 from functools import cached_property
 from importlib import resources
 from pathlib import Path
 from types import MappingProxyType
 from typing import Literal, get_args
 
+from inference.catalog_prices import Prices, read_prices
 from inference.catalog_source import CatalogSource, Table
-from inference.catalog_values import Value, aliases, choice, flag, identifier, positive_int, price, text
+from inference.catalog_values import Value, aliases, choice, flag, identifier, positive_int, text
 from inference.errors import CatalogError, UnknownModel
 
 Task = Literal["generate", "embed"]
@@ -19,15 +19,6 @@ Dtype = Literal["auto", "float32", "bfloat16", "float16"]
 
 PACKAGED_FILE = "catalog.toml"
 DTYPES_OF_PLAIN_WEIGHTS = {"bf16": "bfloat16", "fp32": "float32"}
-
-
-@dataclass(frozen=True, slots=True)
-class Prices:
-    """USD per million tokens. What embeds has no output and no cache: its input alone is charged."""
-
-    input_usd: Decimal
-    cached_input_usd: Decimal
-    output_usd: Decimal
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +78,6 @@ READERS: dict[str, Callable[[object], Value]] = {
     "max_concurrency": positive_int,
     "matryoshka": flag,
 }
-PRICE_KEYS = ("input_usd", "cached_input_usd", "output_usd")
-INPUT_PRICE = PRICE_KEYS[:1]
 
 
 def load_catalog(path: Path | None, overrides_toml: str = "") -> Catalog:
@@ -128,7 +117,7 @@ def _read_model(name: str, table: Table) -> ModelSpec:
     table.require(REQUIRED)
     values: dict[str, Value] = {key: table.read(key, READERS[key]) for key in READERS if key in table}
     embeds = values.get("task") == "embed"
-    prices = _read_prices(table.subtable("prices"), INPUT_PRICE if embeds else PRICE_KEYS)
+    prices = read_prices(table.subtable("prices"), embeds=embeds)
     spec = ModelSpec(name=name, prices=prices, **values)  # type: ignore[arg-type]
     if spec.matryoshka and not embeds:
         raise table.error("matryoshka", "only models whose task is 'embed' have vectors to cut")
@@ -136,16 +125,6 @@ def _read_model(name: str, table: Table) -> ModelSpec:
     if plain and spec.dtype not in ("auto", plain):
         raise table.error("dtype", f"quantization {spec.quantization!r} means dtype {plain!r}")
     return spec
-
-
-def _read_prices(table: Table, keys: Sequence[str]) -> Prices:
-    table.refuse_unknown_keys(keys)
-    table.require(keys)
-    amounts = {key: table.read(key, price) for key in keys}
-    input_usd = amounts["input_usd"]
-    return Prices(
-        input_usd, amounts.get("cached_input_usd", input_usd), amounts.get("output_usd", Decimal(0))
-    )
 
 
 def _refuse_shared_names(models: Mapping[str, ModelSpec], tables: Mapping[str, Table]) -> None:

@@ -3,7 +3,7 @@
 import hashlib
 import math
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Protocol
@@ -75,11 +75,15 @@ class Choices:
         """What those that have ended used, the ones not chosen included."""
         return sum_usage(outcome.usage for _, outcome in sorted(self._outcomes.items()))
 
-    def submit(self, engine: Submits, request: GenerationRequest) -> None:
+    def submit(
+        self, engine: Submits, request: GenerationRequest, generated: Sequence[tuple[int, ...]]
+    ) -> None:
         """Submit all or, where the engine refuses one, none. Raises what the engine raises."""
         try:
             for index in range(self._best_of):
                 choice = _choice_request(request, index, rank=self._ranks)
+                if generated:
+                    choice = replace(choice, generated_token_ids=generated[index])
                 self._running.append(engine.submit(choice, partial(self._receive, index)))
         except BaseException:
             # The caller gets the error instead of terminal events.
@@ -130,19 +134,21 @@ def submit_choices(
     n: int,
     best_of: int | None = None,
     listener: ChoiceListener | None = None,
+    generated: Sequence[tuple[int, ...]] = (),
 ) -> Choices:
     """Generate ``best_of`` (or else ``n``) outputs for one prompt and keep ``n``.
 
     With ``best_of`` above ``n`` those with the highest mean log-probability per token are kept, whole
     outputs before ones that were cut off. ``listener`` is called on the engine's thread with the index
     of a choice and its event, in that case only with the chosen ones' outcomes, at the end. Each choice
-    has exactly one terminal event; where this raises, there is none. Raises InvalidGeneration, and what
-    the engine raises.
+    has exactly one terminal event; where this raises, there is none. ``generated`` are the tokens that
+    an earlier attempt produced of each, unless the best are to be chosen: that needs the log-probability
+    of every token. Raises InvalidGeneration, and what the engine raises.
     """
     best_of = n if best_of is None else best_of
-    _check(request, n, best_of)
+    _check(request, n, best_of, generated)
     choices = Choices(request.params, n, best_of, listener)
-    choices.submit(engine, request)
+    choices.submit(engine, request, generated)
     return choices
 
 
@@ -173,13 +179,15 @@ def sum_usage(usages: Iterable[Usage]) -> Usage:
     )
 
 
-def _check(request: GenerationRequest, n: int, best_of: int) -> None:
+def _check(request: GenerationRequest, n: int, best_of: int, generated: Sequence[tuple[int, ...]]) -> None:
     if type(n) is not int or not 1 <= n <= MAX_CHOICES:
         raise InvalidGeneration(f"n must be a whole number from 1 to {MAX_CHOICES}.")
     if type(best_of) is not int or not n <= best_of <= MAX_CHOICES:
         raise InvalidGeneration(f"best_of must be a whole number from n to {MAX_CHOICES}.")
     if best_of > 1 and request.generated_token_ids:
         raise InvalidGeneration("generated_token_ids belong to one output; with n or best_of there are more.")
+    if generated and (best_of > n or len(generated) != n):
+        raise InvalidGeneration("generated must have the tokens of each of n outputs, and no more.")
 
 
 def _choice_request(request: GenerationRequest, index: int, *, rank: bool) -> GenerationRequest:

@@ -152,10 +152,14 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """A consistent look at a generation in flight, fit for a checkpoint."""
+    """A consistent look at a generation in flight, fit for a checkpoint.
+
+    ``logprobs`` are those of the last tokens: of all that this attempt sampled, where asked for.
+    """
 
     token_ids: tuple[int, ...] = field(default=())
     text: str = ""
+    logprobs: tuple[TokenLogprob, ...] = ()
 
 
 Listener = Callable[[TokenEvent | Outcome], None]

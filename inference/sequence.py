@@ -117,9 +117,8 @@ class Sequence:
 
         Raises ListenerFailed, whatever the listener raises, and InferenceError when the grammar fails.
         """
-        text = self._take(token_id)
         logprobs = () if logprob is None else (logprob,)
-        self._logprobs += logprobs
+        text = self._take(token_id, logprobs)
         self._tell(TokenEvent((token_id,), text, logprobs))
 
     def end(self, status: OutcomeStatus, error: str | None = None) -> bool:
@@ -138,7 +137,7 @@ class Sequence:
             usage=Usage(self.prompt_length, self.cached_tokens, len(progress.token_ids)),
             finish_reason=self.finish_reason if status is OutcomeStatus.COMPLETED else None,
             error=error,
-            logprobs=tuple(self._logprobs),
+            logprobs=progress.logprobs,
             prompt_logprobs=tuple(self.prompt_logprobs),
         )
         self._notify(self.outcome)
@@ -151,7 +150,9 @@ class Sequence:
 
     def progress(self) -> Progress:
         with self._lock:
-            return Progress(tuple(self.tokens[self.prompt_length :]), "".join(self._text))
+            return Progress(
+                tuple(self.tokens[self.prompt_length :]), "".join(self._text), tuple(self._logprobs)
+            )
 
     def _replay(self, token_ids: Items[int]) -> None:
         for token_id in token_ids:
@@ -162,7 +163,7 @@ class Sequence:
             except InferenceError as error:
                 raise InvalidGeneration(f"generated_token_ids can't be gone on from: {error}") from error
 
-    def _take(self, token_id: int) -> str:
+    def _take(self, token_id: int, logprobs: tuple[TokenLogprob, ...] = ()) -> str:
         """Add a token; returns the text that is certain now. Raises InferenceError."""
         may_end = self.sampling.may_end
         ends = may_end and token_id in self.sampling.ending_token_ids
@@ -179,6 +180,7 @@ class Sequence:
         with self._lock:
             self.tokens.append(token_id)
             self._text.append(text)
+            self._logprobs += logprobs
         return text
 
     def _pass_on_held_text(self) -> None:

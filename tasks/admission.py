@@ -1,36 +1,28 @@
-"""Admission: from a validated request to a durable, paid-for, queued job."""
+"""Admission: from a plan to a durable, paid-for, queued job."""
 
 import hashlib
 import json
 import secrets
 from dataclasses import dataclass
 from datetime import timedelta
-from decimal import Decimal
+from itertools import chain
 from typing import Any
 
 from sqlalchemy import select
 
-from inference.catalog import ModelSpec
-from inference.errors import InvalidPrompt, UnknownModel
-from inference.prompts import PromptRenderer
 from tasks import job_queries, queue
 from tasks.admission_writer import Candidate, admit
 from tasks.db import transaction
-from tasks.errors import (
-    ContextLengthExceeded,
-    IdempotencyKeyReused,
-    InvalidRequest,
-    ModelNotSupported,
-    UnknownModelRequested,
-)
+from tasks.errors import IdempotencyKeyReused, InvalidRequest
 from tasks.ids import new_id
 from tasks.job import JobRecord
 from tasks.keys import Principal
 from tasks.models import IdempotencyKey
+from tasks.plan import JobPlan
 from tasks.price_book import current_prices
-from tasks.pricing import TokenPrices, hold_amount
+from tasks.pricing import hold_amount
+from tasks.sampling import Sampling
 from tasks.settings import settings
-from tasks.wire.job import ChatJobRequest, JobRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,115 +34,78 @@ class Submission:
 
 
 def submit(
-    principal: Principal, request: JobRequest, *, idempotency_key: str | None, request_id: str | None
+    principal: Principal,
+    plan: JobPlan,
+    *,
+    idempotency_key: str | None,
+    request_id: str | None,
+    job_id: str | None = None,
+    stream_to: str | None = None,
 ) -> Submission:
     """Admit a job: once this returns, the job reaches a terminal state whatever dies (I1).
 
     Publishing happens behind the caller's back: the committed row is the outbox, and what does not
-    reach the broker now is published by the relay later.
+    reach the broker now is published by the relay later. ``job_id`` is for callers that must know it
+    before it exists; ``stream_to`` is the queue of a process that wants its tokens from the first on.
 
     Raises:
-        UnknownModelRequested, ModelNotSupported, InvalidRequest, ContextLengthExceeded: the request
-            can't be run.
+        InvalidRequest: it would expire too late.
         InsufficientQuota: the budget does not cover it.
         IdempotencyKeyReused: the key came with another body before.
         DatabaseUnavailable: nothing was acknowledged; the same key makes trying again safe.
     """
-    spec = _model(request)
-    values = _job_values(principal, request, spec, request_id)
-    candidate = Candidate(values, _hold_usd(values), idempotency_key, _body_sha256(request))
-    moments = admit(candidate)
-    if moments is None:
-        return _replay(candidate)
-    queue.publish_soon(candidate.job_id, spec.name)
-    return Submission(job_queries.admitted(values | moments), replayed=False)
-
-
-def _model(request: JobRequest) -> ModelSpec:
-    try:
-        spec = settings().model_catalog().get(request.model)
-    except UnknownModel:
-        raise UnknownModelRequested(f"The model {request.model!r} does not exist.", param="model") from None
-    if spec.task != "generate":
-        raise ModelNotSupported(
-            f"{spec.name} is an embedding model: it can't run {request.type} jobs.", param="model"
-        )
-    return spec
-
-
-def _job_values(
-    principal: Principal, request: JobRequest, spec: ModelSpec, request_id: str | None
-) -> dict[str, Any]:
-    token_ids = _tokenize(request, spec)
-    max_tokens = _max_tokens(request, spec, len(token_ids))
-    prices = current_prices(spec)
-    return {
-        "id": new_id("job"),
+    prices = current_prices(plan.spec, plan.service_tier)
+    values = {
+        "id": job_id or new_id("job"),
         "project_id": principal.project_id,
         "api_key_id": principal.api_key_id,
         "request_id": request_id,
-        "type": request.type,
-        "model": spec.name,
-        "request": request.model_dump(mode="json", exclude={"metadata"}, exclude_unset=True),
-        "metadata": request.metadata,
-        "prompt_token_ids": token_ids,
-        "prompt_tokens": len(token_ids),
-        "max_tokens": max_tokens,
-        "seed": request.seed if request.seed is not None else secrets.randbits(63),
+        "stream_to": [] if stream_to is None else [stream_to],
         "price_input_usd": prices.input_usd,
         "price_cached_input_usd": prices.cached_input_usd,
         "price_output_usd": prices.output_usd,
-        "expires_in": timedelta(seconds=_expires_in_seconds(request)),
+        **_planned(plan),
+    }
+    hold_usd = hold_amount(prices, prompt_tokens=plan.prompt_tokens, max_tokens=plan.most_output_tokens)
+    candidate = Candidate(values, hold_usd, idempotency_key, _body_sha256(plan))
+    moments = admit(candidate)
+    if moments is None:
+        return _replay(candidate)
+    queue.publish_soon(candidate.job_id, plan.spec.name)
+    return Submission(job_queries.admitted(values | moments), replayed=False)
+
+
+def _planned(plan: JobPlan) -> dict[str, Any]:
+    one_prompt = len(plan.prompts) == 1
+    return {
+        "endpoint": plan.endpoint,
+        "type": plan.type,
+        "model": plan.spec.name,
+        "service_tier": plan.service_tier,
+        "rank": plan.service_tier.rank,
+        "stored": plan.stored,
+        "conversation_id": plan.conversation_id,
+        "request": plan.request,
+        "metadata": plan.metadata,
+        "sampling": Sampling(plan.params, plan.n, plan.best_of).to_json(),
+        "prompt_token_ids": list(chain.from_iterable(plan.prompts)),
+        "prompt_lengths": None if one_prompt else [len(prompt) for prompt in plan.prompts],
+        "prompt_tokens": plan.prompt_tokens,
+        "max_tokens": plan.params.max_tokens,
+        "seed": plan.seed if plan.seed is not None else secrets.randbits(63),
+        "expires_in": timedelta(seconds=_expires_in_seconds(plan)),
     }
 
 
-def _tokenize(request: JobRequest, spec: ModelSpec) -> list[int]:
-    renderer = PromptRenderer.for_model(spec, settings().model_cache_dir)
-    chat = isinstance(request, ChatJobRequest)
-    try:
-        if isinstance(request, ChatJobRequest):
-            return renderer.chat([message.model_dump() for message in request.messages])
-        return renderer.completion(request.prompt)
-    except InvalidPrompt as error:
-        raise InvalidRequest(str(error), param="messages" if chat else "prompt") from error
-
-
-def _max_tokens(request: JobRequest, spec: ModelSpec, prompt_tokens: int) -> int:
-    room = spec.context_length - prompt_tokens
-    param = "messages" if isinstance(request, ChatJobRequest) else "prompt"
-    if room < 1:
-        raise ContextLengthExceeded(
-            f"This model's context length is {spec.context_length} tokens; "
-            f"the prompt alone has {prompt_tokens}.",
-            param=param,
-        )
-    if request.max_tokens is None:
-        return min(settings().default_max_tokens, room)
-    if request.max_tokens > room:
-        raise ContextLengthExceeded(
-            f"This model's context length is {spec.context_length} tokens; the prompt's {prompt_tokens} and "
-            f"max_tokens {request.max_tokens} are {prompt_tokens + request.max_tokens}.",
-            param="max_tokens",
-        )
-    return request.max_tokens
-
-
-def _expires_in_seconds(request: JobRequest) -> int:
-    if request.expires_in_seconds is None:
+def _expires_in_seconds(plan: JobPlan) -> int:
+    if plan.expires_in_seconds is None:
         return settings().default_expires_in_seconds
-    if request.expires_in_seconds > settings().max_expires_in_seconds:
+    if plan.expires_in_seconds > settings().max_expires_in_seconds:
         raise InvalidRequest(
             f"expires_in_seconds must be at most {settings().max_expires_in_seconds}.",
             param="expires_in_seconds",
         )
-    return request.expires_in_seconds
-
-
-def _hold_usd(values: dict[str, Any]) -> Decimal:
-    prices = TokenPrices(
-        values["price_input_usd"], values["price_cached_input_usd"], values["price_output_usd"]
-    )
-    return hold_amount(prices, prompt_tokens=values["prompt_tokens"], max_tokens=values["max_tokens"])
+    return plan.expires_in_seconds
 
 
 def _replay(candidate: Candidate) -> Submission:
@@ -165,7 +120,7 @@ def _replay(candidate: Candidate) -> Submission:
     return Submission(job_queries.get_job(candidate.project_id, row.job_id), replayed=True)
 
 
-def _body_sha256(request: JobRequest) -> bytes:
+def _body_sha256(plan: JobPlan) -> bytes:
     """The same for bodies that mean the same, whatever their spacing and order of keys."""
-    body = request.model_dump(mode="json", exclude_unset=True)
+    body = {**plan.request, "metadata": plan.metadata, "endpoint": plan.endpoint}
     return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).digest()

@@ -1,5 +1,5 @@
-"""The whole platform in one process: Postgres from its wheel, the broker in memory, worker and scheduler
-as threads. The code, the SQL and the migrations are those of service mode."""
+"""The whole platform in one process: Postgres from its wheel, the broker in memory, workers and
+scheduler as threads. The code, the SQL and the migrations are those of service mode."""
 
 import fcntl
 import threading
@@ -8,12 +8,14 @@ from types import TracebackType
 from typing import IO, Any
 
 import structlog
-from celery import signals
+from celery import Celery, signals
 
+from inference.catalog import ModelSpec
 from tasks import lost_jobs, outbox
-from tasks.app import app
 from tasks.errors import TokenmillError
+from tasks.queue import queue_for
 from tasks.scheduler import SchedulerThread
+from tasks.settings import settings
 
 log = structlog.get_logger(__name__)
 
@@ -62,36 +64,64 @@ class EmbeddedDatabase:
             self._lock_file.close()
 
 
-class Background:
-    """The worker and the scheduler as threads of this process."""
+class EmbeddedWorker:
+    """A Celery worker for one model, in threads of this process.
 
-    def __init__(self) -> None:
-        self._scheduler = SchedulerThread()
+    A worker has one pool of threads for all its queues, in which the jobs of one model would keep out
+    those of another. So each model has a worker of its own, and each worker an app: an app knows only
+    one set of queues to consume.
+    """
+
+    def __init__(self, spec: ModelSpec) -> None:
+        self._spec = spec
+        self._app = Celery("tokenmill", set_as_current=False)
+        self._app.config_from_object("celeryconfig")
+        queue = queue_for(spec.name)
+        self._app.conf.update(task_queues=(queue,), task_default_queue=queue.name)
         self._controller: Any = None
-        self._thread = threading.Thread(target=self._work, name="tokenmill-worker", daemon=True)
+        self._thread = threading.Thread(target=self._work, name=f"tokenmill-worker-{spec.name}", daemon=True)
 
     def start(self) -> None:
         """Returns at once; the model loads behind it and jobs wait for it in the queue."""
-        # Whoever ran jobs here before is gone, and so is everything that was in the broker's memory.
-        lost_jobs.release(alone=True)
-        outbox.forget_published()
-        self._scheduler.start()
         self._thread.start()
 
     def stop(self) -> None:
-        """Drain, hand back what is unfinished, stop."""
-        self._scheduler.stop()
         if self._controller is not None:
-            signals.worker_shutting_down.send(sender=self._controller)
             self._controller.stop()
         self._thread.join(timeout=10)
 
     def _work(self) -> None:
         try:
-            self._controller = app.WorkController(without_gossip=True, without_mingle=True)
+            self._controller = self._app.WorkController(
+                hostname=f"{self._spec.name}@embedded", without_gossip=True, without_mingle=True
+            )
             self._controller.start()
         except Exception:
-            log.exception("the worker could not be started", action="worker_failed")
+            log.exception("the worker could not be started", action="worker_failed", model=self._spec.name)
+
+
+class Background:
+    """The workers and the scheduler as threads of this process."""
+
+    def __init__(self) -> None:
+        self._scheduler = SchedulerThread()
+        self._workers = [EmbeddedWorker(spec) for spec in settings().embedded_models()]
+
+    def start(self) -> None:
+        """Returns at once; the models load behind it."""
+        # Whoever ran jobs here before is gone, and so is everything that was in the broker's memory.
+        lost_jobs.release(alone=True)
+        outbox.forget_published()
+        self._scheduler.start()
+        for worker in self._workers:
+            worker.start()
+
+    def stop(self) -> None:
+        """Drain, hand back what is unfinished, stop."""
+        self._scheduler.stop()
+        signals.worker_shutting_down.send(sender=self)
+        for worker in self._workers:
+            worker.stop()
 
 
 def start_background() -> Background:

@@ -1,19 +1,25 @@
 """The jobs a worker has in its engine right now."""
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from inference.request import Progress
+from inference.request import Progress, TokenEvent
 from tasks.jobs import ClaimedJob
 
 
-class Generation(Protocol):
-    """What the engine returns for a request it took."""
+class Running(Protocol):
+    """A job in an engine. Any thread may use it."""
 
     def cancel(self) -> None: ...
-    def progress(self) -> Progress: ...
+
+    def progress(self) -> list[Progress]:
+        """Each output so far, in order; [] where there is nothing to save."""
+
+
+News = Callable[[int, TokenEvent], None]
+"""Called with the index of an output and its new tokens."""
 
 
 @dataclass(slots=True, eq=False)
@@ -25,18 +31,19 @@ class Flight:
     """
 
     job: ClaimedJob
-    generation: Generation | None = None
+    running: Running | None = None
     landed: threading.Event = field(default_factory=threading.Event)
     given_up: bool = False
     saved_tokens: int = 0
+    listeners: set[str] = field(default_factory=set)
 
     @property
     def fence(self) -> tuple[str, int]:
         return self.job.id, self.job.attempt
 
     def cancel(self) -> None:
-        if self.generation is not None:
-            self.generation.cancel()
+        if self.running is not None:
+            self.running.cancel()
 
     def give_up(self) -> None:
         self.given_up = True

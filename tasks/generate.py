@@ -1,11 +1,12 @@
 """The worker's task: an id in, nothing out."""
 
+from celery import Task, shared_task
+
 from tasks import worker
-from tasks.app import app
 from tasks.queue import GENERATE_TASK
 
 
-@app.task(name=GENERATE_TASK)
-def generate(job_id: str) -> None:
-    """Run a job; safe to run twice, also at the same time."""
-    worker.runner().run(job_id)
+@shared_task(name=GENERATE_TASK, bind=True)
+def generate(self: Task, job_id: str) -> None:
+    """Run a job of the model whose queue this came by; safe to run twice, also at the same time."""
+    worker.runner(self.request.delivery_info["routing_key"]).run(job_id)

@@ -73,12 +73,17 @@ class JobPage:
 
 def get_job(project_id: str, job_id: str) -> JobRecord:
     """Raises JobNotFound, also for another project's job."""
-    query = select(*_COLUMNS).where(*_visible(project_id), Job.id == job_id)
     with transaction() as connection:
-        row = connection.execute(query).mappings().first()
-        if row is None:
-            raise JobNotFound(f"There is no job {job_id!r}.", param="job_id")
-        return _with_present(connection, [_record(row)])[0]
+        return read_job(connection, project_id, job_id)
+
+
+def read_job(connection: Connection, project_id: str, job_id: str) -> JobRecord:
+    """As ``get_job``, inside the caller's transaction."""
+    query = select(*_COLUMNS).where(*_visible(project_id), Job.id == job_id)
+    row = connection.execute(query).mappings().first()
+    if row is None:
+        raise JobNotFound(f"There is no job {job_id!r}.", param="job_id")
+    return _with_present(connection, [_record(row)])[0]
 
 
 def list_jobs(project_id: str, wanted: JobFilter) -> JobPage:

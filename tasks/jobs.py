@@ -14,12 +14,16 @@ from sqlalchemy import Connection, Interval, bindparam, delete, func, insert, se
 from tasks import ledger
 from tasks.models import Checkpoint, Job, JobStatus
 from tasks.pricing import TokenPrices, price
+from tasks.result import Choice
+from tasks.sampling import Sampling
 
 _TERMINAL_COLUMNS = (
     "status",
     "output_text",
     "output_token_ids",
     "finish_reason",
+    "choices",
+    "vectors",
     "billed_prompt_tokens",
     "cached_tokens",
     "completion_tokens",
@@ -33,17 +37,28 @@ _TERMINAL_COLUMNS = (
 class ClaimedJob:
     """What a worker needs to run a job; ``attempt`` fences everything it writes afterwards.
 
-    ``deadline_in_seconds`` is the time left until the job expires, by the database's clock.
+    ``deadline_in_seconds`` is the time left until the job expires, by the database's clock. ``saved``
+    are the outputs that earlier attempts left, in the order of the outputs to be, or none.
+    ``listeners`` are the queues of processes that want the tokens as they come.
     """
 
     id: str
     attempt: int
+    type: str
+    rank: int
     request: dict[str, Any]
-    prompt_token_ids: list[int]
-    max_tokens: int
-    seed: int
+    prompts: tuple[tuple[int, ...], ...]
+    sampling: Sampling
     deadline_in_seconds: float
-    generated_token_ids: tuple[int, ...]
+    saved: tuple[Choice, ...] = ()
+    listeners: tuple[str, ...] = ()
+
+    @property
+    def plain(self) -> bool:
+        """Whether the outcome is one text without log-probabilities, which is kept in columns."""
+        params = self.sampling.params
+        alone = len(self.prompts) == self.sampling.n == 1
+        return alone and params.logprobs is None and params.prompt_logprobs is None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +71,8 @@ class Ending:
     output_text: str | None = None
     output_token_ids: Sequence[int] | None = None
     finish_reason: str | None = None
+    choices: list[dict[str, Any]] | None = None
+    vectors: bytes | None = None
     prompt_tokens: int = 0
     cached_tokens: int = 0
     completion_tokens: int = 0
@@ -72,39 +89,6 @@ def create(connection: Connection, rows: Sequence[dict[str, Any]]) -> dict[str, 
         return {}
     moments = connection.execute(_CREATE, rows)
     return {row.id: {"created_at": row.created_at, "expires_at": row.expires_at} for row in moments}
-
-
-def claim(connection: Connection, job_id: str, worker_id: str) -> ClaimedJob | None:
-    """Make a queued job this worker's. None when it is not there to be had: somebody else has it."""
-    statement = (
-        update(Job)
-        .where(Job.id == job_id, Job.status == JobStatus.QUEUED, Job.expires_at > func.now())
-        .values(status=JobStatus.IN_PROGRESS, owner=worker_id, attempt=Job.attempt + 1, started_at=func.now())
-        .returning(
-            Job.attempt,
-            Job.request,
-            Job.prompt_token_ids,
-            Job.max_tokens,
-            Job.seed,
-            func.extract("epoch", Job.expires_at - func.now()).label("deadline_in_seconds"),
-        )
-    )
-    row = connection.execute(statement).first()
-    if row is None:
-        return None
-    saved = None
-    if row.attempt > 1:
-        saved = connection.execute(select(Checkpoint.token_ids).where(Checkpoint.job_id == job_id)).scalar()
-    return ClaimedJob(
-        id=job_id,
-        attempt=row.attempt,
-        request=row.request,
-        prompt_token_ids=row.prompt_token_ids,
-        max_tokens=row.max_tokens,
-        seed=row.seed,
-        deadline_in_seconds=float(row.deadline_in_seconds),
-        generated_token_ids=tuple(saved or ()),
-    )
 
 
 def end(connection: Connection, endings: Iterable[Ending]) -> list[str]:
@@ -205,6 +189,8 @@ def _terminal_values(ending: Ending, cost_usd: Decimal) -> dict[str, Any]:
         "new_output_text": ending.output_text,
         "new_output_token_ids": None if ending.output_token_ids is None else list(ending.output_token_ids),
         "new_finish_reason": ending.finish_reason,
+        "new_choices": ending.choices,
+        "new_vectors": ending.vectors,
         "new_billed_prompt_tokens": ending.prompt_tokens,
         "new_cached_tokens": ending.cached_tokens,
         "new_completion_tokens": ending.completion_tokens,

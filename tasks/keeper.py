@@ -10,11 +10,13 @@ from sqlalchemy import Connection, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import DBAPIError
 
-from tasks import jobs
+from tasks import jobs, stored_choices
 from tasks.db import transaction
 from tasks.errors import DatabaseUnavailable
 from tasks.flight import Flight, Flights
+from tasks.generation import progress_so_far
 from tasks.models import Checkpoint, Job, JobStatus
+from tasks.result import Choice
 from tasks.settings import settings
 from tasks.worker_identity import WorkerIdentity
 
@@ -87,26 +89,17 @@ class Keeper:
         """Store the tokens that came since the last time, of jobs that are still ours."""
         news = []
         for flight in self._flights.all() if only is None else only:
-            if flight.generation is None:
-                continue
-            progress = flight.generation.progress()
-            if len(progress.token_ids) > flight.saved_tokens:
-                news.append((flight, progress))
+            choices = [] if flight.running is None else progress_so_far(flight.job, flight.running.progress())
+            tokens = sum(len(choice.token_ids) for choice in choices)
+            if tokens > flight.saved_tokens:
+                news.append((flight, choices, tokens))
         if not news:
             return
-        rows = [
-            {
-                "job_id": flight.job.id,
-                "attempt": flight.job.attempt,
-                "token_ids": list(progress.token_ids),
-                "text": progress.text.replace("\x00", "\ufffd"),
-            }
-            for flight, progress in news
-        ]
+        rows = [_row(flight, choices) for flight, choices, _ in news]
         with transaction(durable=False) as connection:
             _upsert(connection, self._still_ours(connection, rows))
-        for flight, progress in news:
-            flight.saved_tokens = len(progress.token_ids)
+        for flight, _, tokens in news:
+            flight.saved_tokens = tokens
 
     def _owned(self, connection: Connection) -> Sequence[Any]:
         query = select(Job.id, Job.attempt, Job.cancel_requested_at)
@@ -130,6 +123,17 @@ class Keeper:
         return [row for row in rows if (row["job_id"], row["attempt"]) in ours]
 
 
+def _row(flight: Flight, choices: list[Choice]) -> dict[str, Any]:
+    plain = flight.job.plain
+    return {
+        "job_id": flight.job.id,
+        "attempt": flight.job.attempt,
+        "token_ids": list(choices[0].token_ids) if plain else [],
+        "text": stored_choices.stored_text(choices[0].text),
+        "choices": None if plain else stored_choices.to_json(choices),
+    }
+
+
 def _upsert(connection: Connection, rows: list[dict[str, Any]]) -> None:
     if not rows:
         return
@@ -142,6 +146,7 @@ def _upsert(connection: Connection, rows: list[dict[str, Any]]) -> None:
                 "attempt": new.attempt,
                 "token_ids": new.token_ids,
                 "text": new.text,
+                "choices": new.choices,
                 "saved_at": new.saved_at,
             },
         )

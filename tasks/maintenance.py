@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from sqlalchemy import delete, func
 
-from tasks import lost_jobs, outbox
+from tasks import deletion, lost_jobs, outbox
 from tasks.app import app
 from tasks.db import transaction
 from tasks.models import IdempotencyKey
@@ -41,3 +41,9 @@ def forget_idempotency_keys() -> int:
     old = func.now() - timedelta(seconds=settings().idempotency_ttl_seconds)
     with transaction() as connection:
         return connection.execute(delete(IdempotencyKey).where(IdempotencyKey.created_at < old)).rowcount
+
+
+@app.task(name="tasks.maintenance.erase_deleted_jobs")
+def erase_deleted_jobs() -> int:
+    """Erase what deleted jobs asked and answered."""
+    return deletion.erase_deleted()

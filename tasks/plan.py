@@ -27,13 +27,18 @@ class ServiceTier(StrEnum):
     DEFAULT = "default"
     FLEX = "flex"
 
+    @property
+    def rank(self) -> int:
+        """The place of its jobs in the queue; lower ones run first."""
+        return list(ServiceTier).index(self)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobPlan:
     """A job to be: pure data, made by a module of ``tasks.wire`` and admitted by ``tasks.admission``.
 
-    ``request`` is the validated body as JSON, kept with the job and shown to nobody but its owner;
-    ``body_to_compare`` is what two posts with one idempotency key must agree in. ``prompts`` are token
+    ``request`` is the validated body as JSON without its metadata, kept with the job; with the metadata
+    it is what two posts with one idempotency key must agree in. ``prompts`` are token
     ids, a list for each prompt (or input to embed), each to be continued ``n`` times, of which
     ``best_of`` are generated. ``params.seed`` is ignored: ``seed`` counts, None draws one.
     ``stored`` is whether the client may read it later under its endpoint's own address; a job that is

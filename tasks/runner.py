@@ -1,6 +1,7 @@
 """Runs jobs on this process's engine: claim, generate, finish; and leaves in good order."""
 
 import threading
+from collections.abc import Callable
 from time import monotonic
 from typing import Protocol
 
@@ -8,13 +9,14 @@ import structlog
 from sqlalchemy.exc import DBAPIError
 
 from inference.errors import EngineStopped, InvalidGeneration
-from inference.request import GenerationRequest, Listener, Outcome, TokenEvent
+from inference.request import TokenEvent
 from tasks import events, generation, jobs
 from tasks.backoff import Backoff
+from tasks.claiming import claim
 from tasks.db import transaction
 from tasks.errors import DatabaseUnavailable
 from tasks.finisher import Finisher
-from tasks.flight import Flight, Flights, Generation
+from tasks.flight import Flight, Flights, News, Running
 from tasks.keeper import Keeper
 from tasks.settings import settings
 from tasks.worker_identity import WorkerIdentity
@@ -22,16 +24,17 @@ from tasks.worker_identity import WorkerIdentity
 log = structlog.get_logger(__name__)
 
 
-class GeneratingEngine(Protocol):
-    """What the runner needs of the engine."""
+class JobEngine(Protocol):
+    """What runs a claimed job: `TextEngine`, `VectorEngine`."""
 
-    def submit(self, request: GenerationRequest, listener: Listener | None = None) -> Generation: ...
+    def run(self, job: jobs.ClaimedJob, on_news: News, on_end: Callable[[jobs.Ending], None]) -> Running:
+        """Raises InvalidGeneration, EngineStopped."""
 
 
 class JobRunner:
     """One per worker process. ``run`` is called by many task threads at once."""
 
-    def __init__(self, engine: GeneratingEngine, identity: WorkerIdentity) -> None:
+    def __init__(self, engine: JobEngine, identity: WorkerIdentity) -> None:
         self._engine = engine
         self._identity = identity
         self._flights = Flights()
@@ -67,7 +70,9 @@ class JobRunner:
             if job is None:
                 log.info("nothing to claim", action="claim_missed")
                 return
-            flight = Flight(job)
+            # Another one's, where that goes first.
+            structlog.contextvars.bind_contextvars(job_id=job.id)
+            flight = Flight(job, listeners=set(job.listeners))
             self._flights.add(flight)
             self._take_off(flight)
             flight.landed.wait(settings().early_ack_seconds)
@@ -96,19 +101,19 @@ class JobRunner:
         while not self._leaving.is_set():
             try:
                 with transaction() as connection:
-                    return jobs.claim(connection, job_id, self._identity.id)
+                    return claim(connection, job_id, self._identity.id, self._identity.system_fingerprint)
             except DatabaseUnavailable:
                 log.warning("database away, claim kept", action="claim_deferred")
                 self._leaving.wait(backoff.next_seconds())
         return None
 
     def _take_off(self, flight: Flight) -> None:
-        def hear(event: TokenEvent | Outcome) -> None:
-            if isinstance(event, Outcome) and not flight.given_up:
-                self._finisher.put(flight, generation.ending(flight.job, event))
+        def end(ending: jobs.Ending) -> None:
+            if not flight.given_up:
+                self._finisher.put(flight, ending)
 
         try:
-            flight.generation = self._engine.submit(generation.engine_request(flight.job), hear)
+            flight.running = self._engine.run(flight.job, _no_news, end)
         except InvalidGeneration as error:
             self._finisher.put(flight, generation.failed(flight.job, "invalid_generation", str(error)))
         except EngineStopped:
@@ -134,3 +139,7 @@ class JobRunner:
         if kind == events.CANCEL:
             for flight in self._flights.of(job_ids):
                 flight.cancel()
+
+
+def _no_news(index: int, event: TokenEvent) -> None:
+    """Nobody listens."""

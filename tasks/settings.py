@@ -43,7 +43,7 @@ class Settings(BaseSettings):
     log_level: str = "INFO"
     log_format: Literal["auto", "json", "text"] = "auto"
 
-    default_max_tokens: int = Field(256, ge=1)
+    default_max_tokens: int = Field(1024, ge=1)
     default_expires_in_seconds: int = Field(86_400, ge=1)
     max_expires_in_seconds: int = Field(30 * 86_400, ge=1)
     idempotency_ttl_seconds: int = Field(86_400, ge=60)
@@ -79,7 +79,7 @@ class Settings(BaseSettings):
         return _load_catalog(self.catalog, self.catalog_overrides)
 
     def generating_models(self) -> tuple[ModelSpec, ...]:
-        """The models that workers run. Raises CatalogError."""
+        """The models that generate. Raises CatalogError."""
         return tuple(spec for spec in self.model_catalog() if spec.task == "generate")
 
     def served_model(self) -> ModelSpec:
@@ -88,14 +88,20 @@ class Settings(BaseSettings):
         Raises CatalogError, UnknownModel, ModelNotSupported.
         """
         if self.worker_model:
-            spec: ModelSpec | None = self.model_catalog().get(self.worker_model)
-        else:
-            spec = next(iter(self.generating_models()), None)
+            return self.model_catalog().get(self.worker_model)
+        spec = next(iter(self.generating_models()), None)
         if spec is None:
-            raise ModelNotSupported("The catalogue has no model that generates for a worker to run.")
-        if spec.task != "generate":
-            raise ModelNotSupported(f"{spec.name} is an embedding model; a worker runs models that generate.")
+            raise ModelNotSupported("The catalogue has no model that generates: say which to run.")
         return spec
+
+    def embedded_models(self) -> tuple[ModelSpec, ...]:
+        """What the platform in one process runs: the worker's model, and all that embed.
+
+        Raises CatalogError, UnknownModel, ModelNotSupported.
+        """
+        served = self.served_model()
+        others = (spec for spec in self.model_catalog() if spec.task == "embed" and spec != served)
+        return (served, *others)
 
 
 @cache

@@ -1,4 +1,4 @@
-"""The worker process: loads the engine once, runs jobs until told to stop, leaves in good order."""
+"""The worker process: loads its models once, runs jobs until told to stop, leaves in good order."""
 
 import os
 import signal
@@ -8,68 +8,42 @@ from typing import Any
 import structlog
 from celery import signals
 
-from inference.engine import Engine
-from inference.loader import load_model
 from tasks import logs
+from tasks.queue import queue_for
 from tasks.runner import JobRunner
+from tasks.served_model import ServedModel
 from tasks.settings import settings
-from tasks.worker_identity import WorkerIdentity
 
 log = structlog.get_logger(__name__)
 
-
-class WorkerProcess:
-    """The engine and the runner of this process."""
-
-    def __init__(self) -> None:
-        spec = settings().served_model()
-        log.info("loading model", action="model_loading", model=spec.name)
-        loaded = load_model(spec, settings().model_cache_dir)
-        self.engine = Engine(
-            loaded,
-            slots=settings().worker_slots,
-            max_batch_tokens=settings().worker_batch_tokens,
-            step_timeout_seconds=settings().worker_step_timeout_seconds,
-            kv_budget_bytes=settings().worker_kv_cache_bytes,
-            on_fatal=_die,
-        )
-        self.engine.start()
-        log.info("model ready", action="model_ready", model=spec.name, quantization=loaded.quantization)
-        identity = WorkerIdentity(
-            model=spec.name, quantization=loaded.quantization, slots=settings().worker_slots
-        )
-        self.runner = JobRunner(self.engine, identity)
-        self.runner.start()
-
-    def close(self) -> None:
-        self.runner.close()
-        self.engine.stop()
+_served: dict[str, ServedModel] = {}
 
 
-_process: WorkerProcess | None = None
+def runner(queue_name: str) -> JobRunner:
+    """The runner of the jobs that come by a queue; there is one once its worker has begun."""
+    try:
+        return _served[queue_name].runner
+    except KeyError:
+        raise RuntimeError(f"this worker serves no model by the queue {queue_name}") from None
 
 
-def runner() -> JobRunner:
-    """The process's runner; there is one from ``worker_init`` on."""
-    if _process is None:
-        raise RuntimeError("the worker has not been initialised")
-    return _process.runner
+def drain(grace_seconds: float) -> None:
+    """Let jobs finish for a while, then hand the rest back; no new ones are claimed."""
+    threads = [
+        threading.Thread(target=served.runner.drain, args=(grace_seconds,), name="tokenmill-drain")
+        for served in _served.values()
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
 
 
-def start() -> None:
-    """Load, warm up and register: called before the first message is taken, so ready means ready."""
-    global _process
-    logs.configure()
-    _process = WorkerProcess()
-
-
-def stop(grace_seconds: float) -> None:
-    """Drain and close."""
-    global _process
-    if _process is not None:
-        _process.runner.drain(grace_seconds)
-        _process.close()
-        _process = None
+def close() -> None:
+    """Leave: what has ended is written, and the models are gone."""
+    while _served:
+        _, served = _served.popitem()
+        served.close()
 
 
 @signals.setup_logging.connect
@@ -78,22 +52,26 @@ def _on_setup_logging(**_: Any) -> None:
 
 
 @signals.worker_init.connect
-def _on_worker_init(**_: Any) -> None:
-    start()
+def _on_worker_init(sender: Any, **_: Any) -> None:
+    """Load the models of the worker's queues and register: before the first message is taken."""
+    logs.configure()
+    consumed = {queue.name for queue in sender.app.conf.task_queues}
+    for spec in settings().model_catalog():
+        name = queue_for(spec.name).name
+        if name in consumed:
+            _served[name] = ServedModel(spec, _die)
 
 
 @signals.worker_shutting_down.connect
 def _on_shutting_down(**_: Any) -> None:
     """Celery waits for its task threads without limit; handing their jobs back lets them return."""
-    if _process is not None:
-        threading.Thread(
-            target=_process.runner.drain, args=(settings().drain_grace_seconds,), name="tokenmill-drain"
-        ).start()
+    threading.Thread(target=drain, args=(settings().drain_grace_seconds,), name="tokenmill-drains").start()
 
 
 @signals.worker_shutdown.connect
 def _on_shutdown(**_: Any) -> None:
-    stop(grace_seconds=0)
+    drain(grace_seconds=0)
+    close()
 
 
 def _die(error: BaseException) -> None:

@@ -22,8 +22,11 @@ class WorkerIdentity:
     operating system closes the connection and Postgres frees the lock at once.
     """
 
-    def __init__(self, *, model: str, quantization: str, slots: int) -> None:
+    def __init__(
+        self, *, model: str, quantization: str, slots: int, system_fingerprint: str | None = None
+    ) -> None:
         self.id = new_id("worker")
+        self.system_fingerprint = system_fingerprint
         self.lock_key = secrets.randbits(62)
         self._description = {"model": model, "quantization": quantization, "slots": slots}
         self._engine = create_engine(

@@ -18,6 +18,6 @@ class Checkpoint(Base):
     token_ids: Mapped[list[int]] = mapped_column(ARRAY(Integer))
     text: Mapped[str]
     choices: Mapped[list[Any] | None] = mapped_column(
-        JSONB, comment="the outputs so far where there are several, or log-probabilities"
+        JSONB(none_as_null=True), comment="the outputs so far where there are several, or log-probabilities"
     )
     saved_at: Mapped[CreatedAt]

@@ -93,7 +93,7 @@ class Job(Base):
     request: Mapped[dict[str, Any]] = mapped_column(JSONB, comment="the validated body the client sent")
     metadata_: Mapped[dict[str, str]] = mapped_column("metadata", JSONB, server_default="{}")
     sampling: Mapped[dict[str, Any] | None] = mapped_column(
-        JSONB, comment="how outputs are generated; null: as the request says"
+        JSONB(none_as_null=True), comment="how outputs are generated; null: as the request says"
     )
     prompt_token_ids: Mapped[list[int]] = mapped_column(
         ARRAY(Integer), comment="those of all prompts, one after the other"
@@ -132,7 +132,7 @@ class Job(Base):
     output_token_ids: Mapped[list[int] | None] = mapped_column(ARRAY(Integer))
     finish_reason: Mapped[str | None]
     choices: Mapped[list[Any] | None] = mapped_column(
-        JSONB, comment="the outputs where there are several, or log-probabilities"
+        JSONB(none_as_null=True), comment="the outputs where there are several, or log-probabilities"
     )
     vectors: Mapped[bytes | None] = mapped_column(
         LargeBinary, comment="little-endian float32, one input after the other"

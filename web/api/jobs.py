@@ -7,6 +7,7 @@ from flask import Blueprint, Response, current_app, request, url_for
 from tasks import admission, cancellation, job_queries, retry_after
 from tasks.job import JobRecord
 from tasks.wire.job import JOB_REQUEST, JobBody, JobListBody, job_body
+from tasks.wire.job_plan import job_plan
 from web import auth, bodies, queries
 from web.longpoll import LongPolls
 from web.openapi import Header, Operation, Reply, documented
@@ -37,9 +38,12 @@ blueprint = Blueprint("jobs", __name__, url_prefix="/v1/jobs")
     )
 )
 def submit() -> Response:
-    job_request = bodies.read(JOB_REQUEST, tagged_by="type")
+    job_request, key = bodies.read(JOB_REQUEST, tagged_by="type"), bodies.idempotency_key()
     submission = admission.submit(
-        auth.principal(), job_request, idempotency_key=bodies.idempotency_key(), request_id=request_id()
+        auth.principal(),
+        job_plan(job_request),
+        idempotency_key=key,
+        request_id=request_id(),
     )
     response = _render(submission.job, 200 if submission.replayed else 202)
     response.headers["Location"] = url_for("jobs.read", job_id=submission.job.id)

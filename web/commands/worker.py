@@ -13,7 +13,8 @@ from web.commands.preparation import require_schema
 
 @click.command(short_help="Run a model and work through its queue.")
 @click.option(
-    "--model", help="A model of the catalogue that generates.  [default: TOKENMILL_WORKER_MODEL or the first]"
+    "--model",
+    help="A model of the catalogue.  [default: TOKENMILL_WORKER_MODEL or the first that generates]",
 )
 @click.option(
     "--slots", type=click.IntRange(1, 1024), help="Jobs at a time.  [default: TOKENMILL_WORKER_SLOTS or 64]"
@@ -27,6 +28,7 @@ def worker(model: str | None, slots: int | None) -> None:
     Examples:
       tokenmill worker
       tokenmill worker --model smollm2-135m-instruct --slots 32
+      tokenmill worker --model all-minilm-l6-v2
 
     It becomes `celery -A tasks.app worker`, which may as well be run directly, with a `-n NAME@%h` of
     its own where several run on one machine. SIGTERM lets running jobs finish and hands the rest to

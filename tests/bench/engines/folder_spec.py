@@ -2,7 +2,8 @@
 
 from decimal import Decimal
 
-from inference.catalog import ModelSpec, Prices
+from inference.catalog import ModelSpec
+from inference.catalog_prices import Prices
 
 FREE = Prices(Decimal(0), Decimal(0), Decimal(0))
 CONTEXT_TOKENS = 2048

@@ -10,7 +10,8 @@ from typing import Any
 import torch
 from transformers import AutoConfig, AutoModel, PreTrainedTokenizerFast
 
-from inference.catalog import ModelSpec, Prices
+from inference.catalog import ModelSpec
+from inference.catalog_prices import Prices
 from inference.embedding_request import EmbeddingRequest, Vectors
 from inference.encoder_loader import LoadedEncoder
 from tests.unit.inference.vocabulary import byte_level_tokenizer

@@ -7,7 +7,8 @@ from typing import Any
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM, PreTrainedTokenizerFast
 
-from inference.catalog import ModelSpec, Prices, Quantization
+from inference.catalog import ModelSpec, Quantization
+from inference.catalog_prices import Prices
 from tests.unit.inference.vocabulary import byte_level_tokenizer
 
 TINY = {

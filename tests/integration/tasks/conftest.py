@@ -10,6 +10,7 @@ from tasks.admission import Submission, submit
 from tasks.keys import Principal
 from tasks.settings import settings
 from tasks.wire.job import JOB_REQUEST
+from tasks.wire.job_plan import job_plan
 
 MODEL = "smollm2-135m-instruct"
 
@@ -60,6 +61,6 @@ def submit_job(principal: Principal) -> Callable[..., Submission]:
     ) -> Submission:
         body = {"type": "completion", "model": MODEL, "prompt": "Once upon", "max_tokens": 8} | changes
         request = JOB_REQUEST.validate_python(body)
-        return submit(by, request, idempotency_key=idempotency_key, request_id=None)
+        return submit(by, job_plan(request), idempotency_key=idempotency_key, request_id=None)
 
     return submit_with

@@ -10,6 +10,7 @@ from inference.request import (
     Outcome,
     OutcomeStatus,
     Progress,
+    TokenEvent,
     Usage,
 )
 
@@ -22,9 +23,11 @@ class ScriptedGeneration:
         self.token_ids = request.generated_token_ids
         self._listener = listener
         self._ended = threading.Event()
+        self._outcome: Outcome | None = None
 
     def generate(self, *token_ids: int) -> None:
         self.token_ids += token_ids
+        self._listener(TokenEvent(token_ids, "".join(f" {token_id}" for token_id in token_ids)))
 
     def end(self, status: OutcomeStatus = OutcomeStatus.COMPLETED, text: str | None = None) -> None:
         if self._ended.is_set():
@@ -32,10 +35,15 @@ class ScriptedGeneration:
         self._ended.set()
         usage = Usage(len(self.request.prompt_token_ids), 0, len(self.token_ids))
         reason = FinishReason.STOP if status is OutcomeStatus.COMPLETED else None
-        self._listener(Outcome(status, self.token_ids, self.text if text is None else text, usage, reason))
+        self._outcome = Outcome(status, self.token_ids, self.text if text is None else text, usage, reason)
+        self._listener(self._outcome)
 
     def cancel(self) -> None:
         self.end(OutcomeStatus.CANCELLED)
+
+    def wait(self, timeout_seconds: float | None = None) -> Outcome | None:
+        self._ended.wait(timeout_seconds)
+        return self._outcome
 
     @property
     def text(self) -> str:

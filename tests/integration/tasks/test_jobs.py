@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 from sqlalchemy import func, insert, select
 
-from tasks import cancellation, job_queries, jobs
+from tasks import cancellation, claiming, job_queries, jobs
 from tasks.admission import Submission
 from tasks.db import transaction
 from tasks.errors import JobAlreadyEnded, JobNotFound
@@ -20,7 +20,7 @@ Submit = Callable[..., Submission]
 
 def claim(job_id: str, worker: str = "worker_a") -> ClaimedJob | None:
     with transaction() as connection:
-        return jobs.claim(connection, job_id, worker)
+        return claiming.claim(connection, job_id, worker)
 
 
 def completed(job_id: str, attempt: int, completion_tokens: int = 3) -> Ending:
@@ -159,7 +159,7 @@ def test_resumed_job_starts_from_its_checkpoint(submit_job: Submit) -> None:
         jobs.hand_back(connection, [(job_id, 1)])
     again = claim(job_id)
     assert again is not None
-    assert again.generated_token_ids == (7, 8)
+    assert [choice.token_ids for choice in again.saved] == [(7, 8)]
     finish(completed(job_id, 2))
     with transaction() as connection:
         assert connection.execute(select(func.count()).select_from(Checkpoint)).scalar_one() == 0

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import func, select, text, update
 
-from tasks import job_queries, jobs, lost_jobs, outbox
+from tasks import claiming, job_queries, jobs, lost_jobs, outbox
 from tasks.admission import Submission
 from tasks.db import transaction
 from tasks.flight import Flight, Flights
@@ -40,7 +40,7 @@ def worker() -> Iterator[WorkerIdentity]:
 
 def claim(job_id: str, worker: WorkerIdentity) -> jobs.ClaimedJob | None:
     with transaction() as connection:
-        return jobs.claim(connection, job_id, worker.id)
+        return claiming.claim(connection, job_id, worker.id)
 
 
 def say_silent(worker: WorkerIdentity, *, lease_left_seconds: float) -> None:

@@ -19,8 +19,11 @@ FOREIGN = {
 TORCH = {"torch", "bitsandbytes", "accelerate"}
 # What `inference` offers to those who hold no model.
 FOR_ALL = {"inference", "inference.catalog", "inference.prompts", "inference.request", "inference.errors"} | {
+    "inference.catalog_prices",
+    "inference.choices",
     "inference.embedding_request",
     "inference.embedding_tokenizer",
+    "inference.grammar",
     "inference.output_grammar",
     "inference.output_parser",
     "inference.tool_format",

@@ -36,9 +36,15 @@ def test_a_worker_runs_the_first_model_that_generates(catalog: Path) -> None:
     assert [spec.name for spec in served.generating_models()] == ["stories"]
 
 
-def test_a_worker_does_not_run_an_embedding_model(catalog: Path) -> None:
-    with pytest.raises(ModelNotSupported, match="words is an embedding model"):
-        Settings(catalog=catalog, worker_model="words").served_model()
+def test_a_worker_runs_an_embedding_model_only_when_told_to(catalog: Path) -> None:
+    assert Settings(catalog=catalog, worker_model="words").served_model().name == "words"
+
+
+def test_in_one_process_what_embeds_runs_beside_the_workers_model(catalog: Path) -> None:
+    models = Settings(catalog=catalog, worker_model=None).embedded_models()
+    assert [spec.name for spec in models] == ["stories", "words"]
+    alone = Settings(catalog=catalog, worker_model="words").embedded_models()
+    assert [spec.name for spec in alone] == ["words"]
 
 
 def test_a_worker_does_not_run_what_is_not_there(catalog: Path) -> None:

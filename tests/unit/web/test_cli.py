@@ -125,14 +125,14 @@ prices = { input_usd = 1 }
 """
 
 
-def test_worker_for_an_embedding_model_is_refused(
+def test_worker_for_a_model_that_is_not_there_is_refused(
     configure: Configure, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TOKENMILL_WORKER_MODEL", "")
     configure()
-    result = run("worker", "--model", "minilm")
+    result = run("worker", "--model", "gpt-4")
     assert result.exit_code == 1
-    assert "all-minilm-l6-v2 is an embedding model" in one_line(result)
+    assert "'gpt-4' is not in the catalogue" in one_line(result)
 
 
 @pytest.mark.parametrize("command", [("worker",), ("serve", "--embedded")])

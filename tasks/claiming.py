@@ -1,0 +1,99 @@
+"""Claiming: a queued job becomes a worker's own, by one conditional update."""
+
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, func, or_, select, update
+from sqlalchemy.orm import aliased
+
+from tasks import stored_choices
+from tasks.job_results import prompts_of
+from tasks.jobs import ClaimedJob
+from tasks.models import Checkpoint, Job, JobStatus
+from tasks.result import Choice
+from tasks.sampling import read_sampling
+
+
+def claim(
+    connection: Connection, job_id: str, worker_id: str, system_fingerprint: str | None = None
+) -> ClaimedJob | None:
+    """Make a queued job this worker's. None when none is there to be had: somebody else has it.
+
+    A message is leave to run one job of its model, and mostly its own. Where a job of a better tier
+    waits, that one goes first, and the message of that one will find the other. (RabbitMQ's quorum
+    queues of before 4.0 know no priorities.)
+    """
+    row = connection.execute(
+        _CLAIM, {"asked_id": job_id, "worker": worker_id, "fingerprint": system_fingerprint}
+    ).first()
+    if row is None:
+        return None
+    sampling = read_sampling(row.sampling, row.request, max_tokens=row.max_tokens, seed=row.seed)
+    return ClaimedJob(
+        id=row.id,
+        attempt=row.attempt,
+        type=row.type,
+        rank=row.rank,
+        request=row.request,
+        prompts=prompts_of(row.prompt_token_ids, row.prompt_lengths),
+        sampling=sampling,
+        deadline_in_seconds=float(row.deadline_in_seconds),
+        saved=_saved(connection, row.id) if row.attempt > 1 else (),
+        listeners=tuple(row.stream_to),
+    )
+
+
+def _saved(connection: Connection, job_id: str) -> tuple[Choice, ...]:
+    query = select(Checkpoint.token_ids, Checkpoint.text, Checkpoint.choices)
+    row: Any = connection.execute(query.where(Checkpoint.job_id == job_id)).first()
+    if row is None:
+        return ()
+    if row.choices is not None:
+        return stored_choices.from_json(row.choices)
+    return (Choice(text=row.text, token_ids=tuple(row.token_ids)),)
+
+
+_own, _ahead = aliased(Job), aliased(Job)
+_first_ahead = (
+    select(_ahead.id)
+    .join(_own, _own.id == bindparam("asked_id"))
+    .where(
+        _ahead.model == _own.model,
+        _ahead.status == JobStatus.QUEUED,
+        _ahead.expires_at > func.now(),
+        # A message whose job went ahead with another's message is leave for whichever is next.
+        or_(_ahead.rank < _own.rank, _own.status != JobStatus.QUEUED),
+    )
+    .order_by(_ahead.rank, _ahead.id)
+    .limit(1)
+    .with_for_update(of=_ahead, skip_locked=True)
+    .scalar_subquery()
+)
+_CLAIM = (
+    update(Job)
+    .where(
+        Job.id == func.coalesce(_first_ahead, bindparam("asked_id")),
+        Job.status == JobStatus.QUEUED,
+        Job.expires_at > func.now(),
+    )
+    .values(
+        status=JobStatus.IN_PROGRESS,
+        owner=bindparam("worker"),
+        attempt=Job.attempt + 1,
+        started_at=func.now(),
+        system_fingerprint=bindparam("fingerprint"),
+    )
+    .returning(
+        Job.id,
+        Job.attempt,
+        Job.type,
+        Job.rank,
+        Job.request,
+        Job.sampling,
+        Job.prompt_token_ids,
+        Job.prompt_lengths,
+        Job.max_tokens,
+        Job.seed,
+        Job.stream_to,
+        func.extract("epoch", Job.expires_at - func.now()).label("deadline_in_seconds"),
+    )
+)
