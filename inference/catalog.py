@@ -53,10 +53,17 @@ class Catalog:
 
     @cached_property
     def _by_any_name(self) -> dict[str, ModelSpec]:
-        return {name: spec for spec in self.models.values() for name in (spec.name, *spec.aliases)}
+        pinned = {
+            f"{name}@{spec.revision}": spec
+            for spec in self.models.values()
+            if spec.revision is not None
+            for name in (spec.name, *spec.aliases)
+        }
+        return pinned | {name: spec for spec in self.models.values() for name in (spec.name, *spec.aliases)}
 
     def get(self, name: str) -> ModelSpec:
-        """The model called ``name``, by its name or an alias. Raises UnknownModel."""
+        """The model called ``name``, by its name or an alias, with or without ``@`` and the revision
+        that it is pinned to. Raises UnknownModel."""
         try:
             return self._by_any_name[name]
         except KeyError:

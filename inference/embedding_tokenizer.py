@@ -15,20 +15,27 @@ from inference.tokenizer_files import TokenizerFiles
 class EmbeddingTokenizer:
     """A model's tokenizer. Any number of threads may use one.
 
-    It never truncates: an input that is too long is for the encoder to refuse, not to cut.
+    It never truncates: an input that is too long is for the encoder to refuse, not to cut. ``width`` is
+    the dimensions of the model's vectors where its files say so.
     """
 
-    def __init__(self, tokenizer: Tokenizer, config: EmbeddingConfig) -> None:
+    def __init__(self, tokenizer: Tokenizer, config: EmbeddingConfig, width: int | None = None) -> None:
         tokenizer.no_padding()
         tokenizer.no_truncation()
         self._tokenizer = tokenizer
         self.config = config
+        self.width = width
         self._before, self._after = _find_special_tokens(tokenizer)
 
     @classmethod
     def for_model(cls, spec: ModelSpec, cache_dir: Path) -> "EmbeddingTokenizer":
         """The tokenizer of a model, loaded on the first call. Raises ModelLoadError."""
         return _load(spec.source, spec.revision, cache_dir)
+
+    @property
+    def vocabulary_size(self) -> int:
+        """Token ids are below it."""
+        return self._tokenizer.get_vocab_size()
 
     def encode(self, text: str) -> list[int]:
         """The tokens of ``text`` between the special tokens that the model expects around it.
@@ -63,4 +70,5 @@ def _find_special_tokens(tokenizer: Tokenizer) -> tuple[list[int], list[int]]:
 @lru_cache(maxsize=32)
 def _load(source: str, revision: str | None, cache_dir: Path) -> EmbeddingTokenizer:
     files = TokenizerFiles.of(source, revision, cache_dir)
-    return EmbeddingTokenizer(files.read_tokenizer().backend_tokenizer, read_embedding_config(files))
+    width = (files.read_json("config.json") or {}).get("hidden_size")
+    return EmbeddingTokenizer(files.read_tokenizer().backend_tokenizer, read_embedding_config(files), width)

@@ -95,6 +95,14 @@ class PromptRenderer:
         """
         return self._not_empty(self._backend.encode(_encodable(text)).ids)
 
+    def plain(self, text: str) -> list[int]:
+        """The tokens of a text alone, with none that the tokenizer puts around it. Raises InvalidPrompt."""
+        return self._not_empty(self._backend.encode(_encodable(text), add_special_tokens=False).ids)
+
+    def name_of(self, token_id: int) -> str:
+        """How the vocabulary spells a token, such as ``<|im_end|>``; "" for an id that it does not know."""
+        return self._backend.id_to_token(token_id) or ""
+
     def decode(self, token_ids: Sequence[int]) -> str:
         """The text of the tokens, special tokens left out."""
         return self._backend.decode(list(token_ids), skip_special_tokens=True)

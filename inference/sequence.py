@@ -6,7 +6,6 @@ import time
 from collections.abc import Sequence as Items
 
 from inference.arena import Lease
-from inference.detokenize import Detokenizer
 from inference.errors import InferenceError, InvalidGeneration, ListenerFailed
 from inference.request import (
     FinishReason,
@@ -21,7 +20,7 @@ from inference.request import (
 )
 from inference.sampling.state import SamplingState, TokenMatcher
 from inference.spans import Span
-from inference.stopping import StopSearch
+from inference.transcript import Transcript
 
 logger = logging.getLogger(__name__)
 
@@ -62,12 +61,9 @@ class Sequence:
         self.offset = 0
         self.preempted = False
         self.outcome: Outcome | None = None
-        # What ends the output, which with prompt_logprobs may be known before the prompt is computed.
-        self._end_of_output = FinishReason.LENGTH if request.params.max_tokens == 0 else None
         self.arrived_at = time.monotonic()
         self.last_token_at: float | None = None
-        self._detokenizer = Detokenizer(token_bytes)
-        self._stop_search = StopSearch(request.params.stop)
+        self._transcript = Transcript(request.params, eos_token_ids, token_bytes)
         self._text: list[str] = []
         self._logprobs: list[TokenLogprob] = []
         self._listener = listener
@@ -99,6 +95,11 @@ class Sequence:
     def output_ended(self) -> bool:
         """Whether no token is to be sampled any more."""
         return self._end_of_output is not None
+
+    @property
+    def _end_of_output(self) -> FinishReason | None:
+        """What ends the output, which with prompt_logprobs may be known before the prompt is computed."""
+        return FinishReason.STOP if self.sampling.grammar_ended else self._transcript.finish_reason
 
     @property
     def needs_every_prompt_token(self) -> bool:
@@ -165,18 +166,11 @@ class Sequence:
 
     def _take(self, token_id: int, logprobs: tuple[TokenLogprob, ...] = ()) -> str:
         """Add a token; returns the text that is certain now. Raises InferenceError."""
-        may_end = self.sampling.may_end
-        ends = may_end and token_id in self.sampling.ending_token_ids
-        text = ""
-        if not ends:
+        if not self._transcript.ends_with(token_id):
             self.sampling.advance(token_id)
-            text = self._stop_search.push(self._detokenizer.push(token_id), may_match=may_end)
-        if ends or self._stop_search.matched or self.sampling.grammar_ended:
-            self._end_of_output = FinishReason.STOP
-        elif self.generated + 1 >= self.request.params.max_tokens:
-            self._end_of_output = FinishReason.LENGTH
-        if self.output_ended:
-            text += self._stop_search.flush()
+        text = self._transcript.push(token_id)
+        if self.sampling.grammar_ended:
+            text += self._transcript.flush()
         with self._lock:
             self.tokens.append(token_id)
             self._text.append(text)
@@ -184,7 +178,7 @@ class Sequence:
         return text
 
     def _pass_on_held_text(self) -> None:
-        held = self._stop_search.flush()
+        held = self._transcript.flush()
         if held:
             with self._lock:
                 self._text.append(held)

@@ -7,6 +7,12 @@ from kombu import Connection
 from kombu.exceptions import OperationalError
 
 from tasks.errors import BrokerUnavailable
+from tasks.settings import settings
+
+
+def in_memory() -> bool:
+    """Whether the broker is this process's own memory, so that everybody it could reach is in it too."""
+    return settings().broker_url.startswith("memory:")
 
 
 @contextmanager

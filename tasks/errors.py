@@ -69,6 +69,48 @@ class JobAlreadyEnded(TokenmillError):
     code = "job_already_ended"
 
 
+class JobStillRunning(TokenmillError):
+    """The job has not ended in time; it goes on."""
+
+    code = "job_still_running"
+
+
+class JobFailed(TokenmillError):
+    """The job failed; nothing was charged."""
+
+    code = "job_failed"
+
+
+class JobExpired(TokenmillError):
+    """The job did not end before it expired."""
+
+    code = "job_expired"
+
+
+class JobCancelled(TokenmillError):
+    """The job was cancelled."""
+
+    code = "job_cancelled"
+
+
+class ClientGone(TokenmillError):
+    """The client closed the connection before it was answered."""
+
+    code = "client_gone"
+
+
+class ServerBusy(TokenmillError):
+    """As many requests wait here as this process can serve. Try again shortly."""
+
+    code = "server_busy"
+
+
+class ServerStopping(TokenmillError):
+    """This server process is stopping."""
+
+    code = "server_stopping"
+
+
 class IdempotencyKeyReused(TokenmillError):
     """The idempotency key was used with another request body."""
 
@@ -109,3 +151,21 @@ class KeyNotFound(TokenmillError):
     """No such API key."""
 
     code = "key_not_found"
+
+
+class ResponseNotFound(TokenmillError):
+    """No such response."""
+
+    code = "response_not_found"
+
+
+class ConversationNotFound(TokenmillError):
+    """No such conversation."""
+
+    code = "conversation_not_found"
+
+
+class ItemNotFound(TokenmillError):
+    """No such item."""
+
+    code = "item_not_found"

@@ -1,6 +1,8 @@
-"""News that nobody must rely on: who ended, who is to be cancelled. Everything here is also in Postgres.
+"""News that nobody must rely on: who ended, who is to be cancelled, who listens to whom. Everything here
+is also in Postgres.
 
-One fanout exchange; every process that listens has a queue of its own that dies with it.
+One fanout exchange; every process that listens has a queue of its own that dies with it. Where the whole
+platform is one process, news is handed over without a broker.
 """
 
 import threading
@@ -13,18 +15,24 @@ import structlog
 from kombu import Connection, Consumer, Exchange, Message, Queue
 
 from tasks.app import app
-from tasks.broker import broker_errors
+from tasks.broker import broker_errors, in_memory
 from tasks.errors import BrokerUnavailable
 from tasks.settings import settings
 
 ENDED = "ended"
 CANCEL = "cancel"
+LISTEN = "listen"
+UNLISTEN = "unlisten"
 
 _HEARTBEAT_SECONDS = 20
 
 log = structlog.get_logger(__name__)
 
-EventHandler = Callable[[str, list[str]], None]
+EventHandler = Callable[[str, list[str], str | None], None]
+"""Called with the kind, the jobs and, for those two kinds, the name of the listener's queue."""
+
+_handlers: set[EventHandler] = set()
+"""Those of this process, where it is the whole platform."""
 
 
 def _exchange() -> Exchange:
@@ -33,12 +41,17 @@ def _exchange() -> Exchange:
     )
 
 
-def publish(kind: str, job_ids: Sequence[str]) -> None:
+def publish(kind: str, job_ids: Sequence[str], listener: str | None = None) -> None:
     """Tell whoever listens; a broker that is away is only logged, for listeners also look by themselves."""
+    if not job_ids:
+        return
+    if in_memory():
+        _hand_over(kind, list(job_ids), listener)
+        return
     try:
         with broker_errors(), app.producer_pool.acquire(block=True, timeout=1) as producer:
             producer.publish(
-                {"kind": kind, "job_ids": list(job_ids)},
+                {"kind": kind, "job_ids": list(job_ids), "listener": listener},
                 exchange=_exchange(),
                 declare=[_exchange()],
                 serializer="json",
@@ -46,6 +59,14 @@ def publish(kind: str, job_ids: Sequence[str]) -> None:
             )
     except BrokerUnavailable as error:
         log.warning("event not published", action="event_lost", kind=kind, error=error.message)
+
+
+def _hand_over(kind: str, job_ids: list[str], listener: str | None) -> None:
+    for handler in list(_handlers):
+        try:
+            handler(kind, job_ids, listener)
+        except Exception:
+            log.exception("event handler failed", action="event_handler_failed", kind=kind)
 
 
 class EventListener:
@@ -57,11 +78,16 @@ class EventListener:
         self._thread = threading.Thread(target=self._run, name="tokenmill-events", daemon=True)
 
     def start(self) -> None:
-        self._thread.start()
+        if in_memory():
+            _handlers.add(self._handler)
+        else:
+            self._thread.start()
 
     def stop(self) -> None:
+        _handlers.discard(self._handler)
         self._stopping.set()
-        self._thread.join(timeout=5)
+        if self._thread.is_alive():
+            self._thread.join(timeout=5)
 
     def _run(self) -> None:
         pause_seconds = 0.1
@@ -94,6 +120,8 @@ class EventListener:
                     checked_at = monotonic()
 
     def _receive(self, body: dict[str, object], message: Message) -> None:
-        kind, job_ids = body.get("kind"), body.get("job_ids")
+        kind, job_ids, listener = body.get("kind"), body.get("job_ids"), body.get("listener")
         if isinstance(kind, str) and isinstance(job_ids, list):
-            self._handler(kind, [str(job_id) for job_id in job_ids])
+            self._handler(
+                kind, [str(job_id) for job_id in job_ids], None if listener is None else str(listener)
+            )

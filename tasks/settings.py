@@ -37,7 +37,8 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     port: int = Field(8000, ge=0, le=65535)
     web_processes: int = Field(2, ge=1)
-    web_threads: int = Field(128, ge=1)
+    web_threads: int = Field(1400, ge=1, description="three quarters of them may wait or stream")
+    sync_timeout_seconds: float = Field(600.0, gt=0, description="of a request that waits for its job")
     max_body_bytes: int = Field(4 * 1024 * 1024, ge=1024)
     requests_per_minute: int = Field(6000, ge=0, description="per API key; 0 switches the limit off")
     log_level: str = "INFO"

@@ -37,17 +37,31 @@ _ANSWERS: dict[type[errors.TokenmillError], Answer] = {
     errors.PermissionDenied: Answer(403, "permission_error"),
     errors.UnknownModelRequested: Answer(404, INVALID),
     errors.JobNotFound: Answer(404, INVALID),
+    errors.ResponseNotFound: Answer(404, INVALID),
+    errors.ConversationNotFound: Answer(404, INVALID),
+    errors.ItemNotFound: Answer(404, INVALID),
     errors.ProjectNotFound: Answer(404, INVALID),
     errors.KeyNotFound: Answer(404, INVALID),
     # The SDK retries 409 and 429 by itself; neither of these mends that way.
     errors.JobAlreadyEnded: Answer(409, INVALID, _GIVE_UP),
     errors.IdempotencyKeyReused: Answer(409, INVALID, _GIVE_UP),
+    errors.JobCancelled: Answer(409, INVALID, _GIVE_UP),
+    # The job goes on or is over: a retry would only start another one.
+    errors.JobStillRunning: Answer(504, "timeout_error", _GIVE_UP),
+    errors.JobExpired: Answer(504, "timeout_error", _GIVE_UP),
+    errors.JobFailed: Answer(500, "server_error"),
+    # Nobody reads this; the status is for the log.
+    errors.ClientGone: Answer(499, INVALID),
     errors.InsufficientQuota: Answer(429, "insufficient_quota", _GIVE_UP),
     errors.DatabaseUnavailable: Answer(503, "service_unavailable", _OUTAGE),
     errors.BrokerUnavailable: Answer(503, "service_unavailable", _OUTAGE),
     errors.SchemaOutdated: Answer(503, "service_unavailable", _OUTAGE),
+    errors.ServerBusy: Answer(503, "service_unavailable", _OUTAGE),
+    errors.ServerStopping: Answer(503, "service_unavailable", _OUTAGE),
 }
 
+_UNEXPECTED = Answer(500, "server_error")
+_INTERNAL = "internal_error"
 _HTTP_CODES = {
     404: "not_found",
     405: "method_not_allowed",
@@ -75,16 +89,40 @@ def error_response(
     code: str | None = None,
     details: Sequence[Mapping[str, object]] = (),
 ) -> Response:
-    error: dict[str, object] = {"message": message, "type": answer.type, "param": param, "code": code}
-    if details:
-        error["details"] = list(details)
-    response = Response(json.dumps({"error": error}) + "\n", answer.status, mimetype="application/json")
+    body = _error_body(answer, message, param, code, details)
+    response = Response(json.dumps(body) + "\n", answer.status, mimetype="application/json")
     response.headers.update(answer.headers)
     return response
 
 
+def error_body(error: Exception, request_id: str) -> dict[str, object]:
+    """What a client is told of an error that comes too late for a status."""
+    answer = _answer(error)
+    if answer is None or not isinstance(error, errors.TokenmillError):
+        _log_unexpected(error)
+        return _error_body(_UNEXPECTED, _unexpected_message(request_id), None, _INTERNAL)
+    return _error_body(answer, error.message, error.param, error.code, error.details)
+
+
+def _error_body(
+    answer: Answer,
+    message: str,
+    param: str | None,
+    code: str | None,
+    details: Sequence[Mapping[str, object]] = (),
+) -> dict[str, object]:
+    error: dict[str, object] = {"message": message, "type": answer.type, "param": param, "code": code}
+    if details:
+        error["details"] = list(details)
+    return {"error": error}
+
+
+def _answer(error: Exception) -> Answer | None:
+    return next((_ANSWERS[kind] for kind in type(error).__mro__ if kind in _ANSWERS), None)
+
+
 def _refused(error: errors.TokenmillError) -> Response:
-    answer = next((_ANSWERS[kind] for kind in type(error).__mro__ if kind in _ANSWERS), None)
+    answer = _answer(error)
     if answer is None:
         return _unexpected(error)
     return error_response(answer, error.message, param=error.param, code=error.code, details=error.details)
@@ -106,17 +144,21 @@ def _http_error(error: HTTPException) -> Response | HTTPException:
 
 
 def _unexpected(error: Exception) -> Response:
+    _log_unexpected(error)
+    return error_response(_UNEXPECTED, _unexpected_message(request_id()), code=_INTERNAL)
+
+
+def _unexpected_message(request_id: str) -> str:
+    return f"Something went wrong on our side. The request's id is {request_id}."
+
+
+def _log_unexpected(error: Exception) -> None:
     log.error(
         "request failed",
         action="request_failed",
         errors=[f"{type(cause).__module__}.{type(cause).__qualname__}" for cause in _causes(error)],
         # Frames without the exception's own words: those may quote the request.
         frames="".join(traceback.format_tb(error.__traceback__)),
-    )
-    return error_response(
-        Answer(500, "server_error"),
-        f"Something went wrong on our side. The request's id is {request_id()}.",
-        code="internal_error",
     )
 
 

@@ -28,8 +28,8 @@ def invalid_request(error: ValidationError, value: object, *, tagged_by: str | N
 
 def _fault(error: ErrorDetails, value: object, tagged_by: str | None) -> dict[str, object]:
     kind = error["type"]
-    if kind in {"union_tag_not_found", "union_tag_invalid"} and not error["loc"]:
-        return _tag_fault(error, tagged_by)
+    if kind in {"union_tag_not_found", "union_tag_invalid"}:
+        return _tag_fault(error, _tag_path(error, value, tagged_by))
     path = field_path(_without_tag(error["loc"], value, tagged_by), value)
     if kind == "missing":
         return _named(path, f"Missing required parameter: '{path}'.", "missing_required_parameter")
@@ -43,11 +43,19 @@ def _fault(error: ErrorDetails, value: object, tagged_by: str | None) -> dict[st
     return _named(path, f"Invalid '{path}': {_reason(error)}.", code)
 
 
-def _tag_fault(error: ErrorDetails, tagged_by: str | None) -> dict[str, object]:
+def _tag_fault(error: ErrorDetails, path: str | None) -> dict[str, object]:
     if error["type"] == "union_tag_not_found":
-        return _named(tagged_by, f"Missing required parameter: '{tagged_by}'.", "missing_required_parameter")
+        return _named(path, f"Missing required parameter: '{path}'.", "missing_required_parameter")
     expected = error["ctx"]["expected_tags"]
-    return _named(tagged_by, f"Invalid '{tagged_by}': it must be one of {expected}.", "invalid_value")
+    return _named(path, f"Invalid '{path}': it must be one of {expected}.", "invalid_value")
+
+
+def _tag_path(error: ErrorDetails, value: object, tagged_by: str | None) -> str | None:
+    """Where the field is that tells the kinds apart: of the body, or of something in it."""
+    if not error["loc"]:
+        return tagged_by
+    place = field_path(_without_tag(error["loc"], value, tagged_by), value)
+    return f"{place}.{str(error['ctx']['discriminator']).strip(chr(39))}"
 
 
 def _named(path: str | None, message: str, code: str) -> dict[str, object]:

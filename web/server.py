@@ -1,6 +1,7 @@
 """gunicorn, set up for Tokenmill: requests in threads, and a Ctrl-C that lets them finish."""
 
 import os
+import resource
 import signal
 import socket
 from collections.abc import Callable, Mapping
@@ -20,6 +21,10 @@ from tasks.settings import settings
 _KEEPALIVE_SECONDS = 75
 # A process whose main thread is silent for this long is replaced.
 _SILENCE_SECONDS = 60
+# Kept alive beside those that are being served.
+_IDLE_CONNECTIONS = 1000
+# Beside connections: the database's, the broker's, logs.
+_OTHER_FILES = 256
 
 
 class QuietLogger(Logger):
@@ -83,6 +88,7 @@ class Server(BaseApplication):
             "graceful_timeout": max(1, round(settings().drain_grace_seconds)),
             "control_socket_disable": True,
             "proc_name": "tokenmill",
+            "worker_connections": int(options["threads"]) + _IDLE_CONNECTIONS,
             **options,
         }
         self._on_stopping = on_stopping
@@ -98,6 +104,7 @@ class Server(BaseApplication):
         from web.app import create_app
 
         warmup.load_tokenizers()
+        _allow_files(self.cfg.worker_connections + _OTHER_FILES)
         return create_app(threads=self.cfg.threads)
 
     def run(self) -> None:
@@ -108,6 +115,14 @@ class Server(BaseApplication):
         except SystemExit as end:
             if end.code:
                 raise
+
+
+def _allow_files(wanted: int) -> None:
+    """Each connection is an open file, and many systems allow a thousand unless asked for more."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, most), hard))
 
 
 def bind(host: str, port: int) -> socket.socket:

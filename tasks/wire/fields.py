@@ -7,12 +7,13 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
-    Discriminator,
     Field,
     StringConstraints,
     Tag,
 )
 from pydantic_core import PydanticCustomError
+
+from tasks.wire.forms import by_form, text_or_list
 
 MAX_SEED = 2**63 - 1
 UNSUPPORTED = "unsupported_parameter"
@@ -24,10 +25,6 @@ def _refuse_nul(value: str) -> str:
     if "\x00" in value:
         raise ValueError("must not contain the NUL character")
     return value
-
-
-def _stop_form(value: object) -> str:
-    return "list" if isinstance(value, list) else "string"
 
 
 def _refuse(value: object) -> None:
@@ -44,7 +41,8 @@ StopString = Annotated[str, StringConstraints(min_length=1, max_length=256), Aft
 StopStrings = Annotated[list[StopString], Field(min_length=1, max_length=4)]
 # Told apart by form, so that a fault names the wrong string and not every reading it does not fit.
 Stop = Annotated[
-    Annotated[StopString, Tag("string")] | Annotated[StopStrings, Tag("list")], Discriminator(_stop_form)
+    Annotated[StopString, Tag("a text")] | Annotated[StopStrings, Tag("a list")],
+    by_form(text_or_list, "a string or a list of strings"),
 ]
 Refused = Annotated[None, BeforeValidator(_refuse), Field(description="Not supported: only `null` is taken.")]
 """A parameter of the OpenAI API that is refused by name instead of being ignored in silence."""

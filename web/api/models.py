@@ -33,6 +33,9 @@ class ModelBody(BaseModel):
     ] = 0
     owned_by: str = "tokenmill"
     aliases: list[str]
+    revision: str | None = Field(
+        description="The revision of its weights that is pinned; then `NAME@REVISION` names the model too."
+    )
     task: Task = Field(description="What it is for: to generate text, or to embed it.")
     context_length: int = Field(
         description="Prompt and output together, in tokens; of an embedding model, one input."
@@ -61,12 +64,12 @@ def index() -> Response:
     return _render(ModelListBody(data=[_body(spec) for spec in models]))
 
 
-@blueprint.get("/<model>")
+@blueprint.get("/<path:model>")
 @documented(
     Operation(
         tag="Models",
         summary="Read a model",
-        description="By its name or an alias.",
+        description="By its name, an alias, or `NAME@REVISION` where a revision is pinned.",
         replies={200: Reply("The model.", ModelBody)},
         refusals=(404, 429),
     )
@@ -82,6 +85,7 @@ def _body(spec: ModelSpec) -> ModelBody:
     return ModelBody(
         id=spec.name,
         aliases=list(spec.aliases),
+        revision=spec.revision,
         task=spec.task,
         context_length=spec.context_length,
         prices=ModelPrices(

@@ -13,7 +13,7 @@ from web.server import Server
 @click.option("--port", type=click.IntRange(0, 65535), help="[default: TOKENMILL_PORT or 8000]")
 @click.option("--processes", type=click.IntRange(1), help="[default: TOKENMILL_WEB_PROCESSES or 2]")
 @click.option(
-    "--threads", type=click.IntRange(1), help="In each process.  [default: TOKENMILL_WEB_THREADS or 32]"
+    "--threads", type=click.IntRange(1), help="In each process.  [default: TOKENMILL_WEB_THREADS or 1400]"
 )
 def web(host: str | None, port: int | None, processes: int | None, threads: int | None) -> None:
     """Serve the HTTP API.

@@ -21,6 +21,7 @@ TORCH = {"torch", "bitsandbytes", "accelerate"}
 FOR_ALL = {"inference", "inference.catalog", "inference.prompts", "inference.request", "inference.errors"} | {
     "inference.catalog_prices",
     "inference.choices",
+    "inference.detokenize",
     "inference.embedding_request",
     "inference.embedding_tokenizer",
     "inference.grammar",
@@ -28,6 +29,7 @@ FOR_ALL = {"inference", "inference.catalog", "inference.prompts", "inference.req
     "inference.output_parser",
     "inference.tool_format",
     "inference.tools",
+    "inference.transcript",
 }
 # Where Celery enters the worker's code, by name and in the worker's process only.
 WORKER_ENTRIES = {"tasks.generate", "tasks.worker"}

@@ -46,7 +46,7 @@ def test_health_and_documentation_need_no_key(client: FlaskClient, path: str) ->
 def test_every_route_of_the_api_needs_a_key(client: FlaskClient) -> None:
     for rule in client.application.url_map.iter_rules():
         if rule.rule.startswith("/v1/"):
-            path = rule.rule.replace("<id:job_id>", "job_1").replace("<model>", "m")
+            path = re.sub(r"<[^>]+>", "x", rule.rule)
             for method in (rule.methods or set()) - {"OPTIONS"}:
                 assert client.open(path, method=method).status_code == 401, (method, path)
 
