@@ -110,8 +110,13 @@ def test_stored_chat_is_read_changed_and_deleted(
 ) -> None:
     calls: list[tuple[Any, ...]] = []
     monkeypatch.setattr(stored_chats, "get_chat", lambda *args: RESULT)
-    monkeypatch.setattr(stored_chats, "set_chat_metadata", lambda *args: calls.append(args) or RESULT)
-    monkeypatch.setattr(stored_chats, "delete_chat", lambda *args: calls.append(args))
+
+    def note(*args: object) -> JobResult:
+        calls.append(args)
+        return RESULT
+
+    monkeypatch.setattr(stored_chats, "set_chat_metadata", note)
+    monkeypatch.setattr(stored_chats, "delete_chat", note)
     assert client.get(f"{PATH}/c1", headers=AUTHORIZED).get_json()["id"] == f"chatcmpl-{DIGITS}"
     for metadata in ({"a": "b"}, None):
         assert client.post(f"{PATH}/c1", json={"metadata": metadata}, headers=AUTHORIZED).status_code == 200
@@ -139,7 +144,7 @@ def test_chat_that_is_not_there_is_a_404(
         raise JobNotFound
 
     monkeypatch.setattr(stored_chats, "get_result", missing)
-    body = {"json": {"metadata": {}}} if method == "post" else {}
+    body: dict[str, Any] = {"json": {"metadata": {}}} if method == "post" else {}
     response = client.open(f"{PATH}/chatcmpl-x", method=method, headers=AUTHORIZED, **body)
     assert response.status_code == 404
     assert response.get_json()["error"]["code"] == "completion_not_found"
