@@ -51,6 +51,12 @@ class AuthenticationFailed(TokenmillError):
     code = "invalid_api_key"
 
 
+class PermissionDenied(TokenmillError):
+    """The API key does not allow this."""
+
+    code = "insufficient_scope"
+
+
 class JobNotFound(TokenmillError):
     """No such job."""
 
@@ -145,3 +151,21 @@ class KeyNotFound(TokenmillError):
     """No such API key."""
 
     code = "key_not_found"
+
+
+class ResponseNotFound(TokenmillError):
+    """No such response."""
+
+    code = "response_not_found"
+
+
+class ConversationNotFound(TokenmillError):
+    """No such conversation."""
+
+    code = "conversation_not_found"
+
+
+class ItemNotFound(TokenmillError):
+    """No such item."""
+
+    code = "item_not_found"

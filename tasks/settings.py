@@ -44,7 +44,7 @@ class Settings(BaseSettings):
     log_level: str = "INFO"
     log_format: Literal["auto", "json", "text"] = "auto"
 
-    default_max_tokens: int = Field(256, ge=1)
+    default_max_tokens: int = Field(1024, ge=1)
     default_expires_in_seconds: int = Field(86_400, ge=1)
     max_expires_in_seconds: int = Field(30 * 86_400, ge=1)
     idempotency_ttl_seconds: int = Field(86_400, ge=60)

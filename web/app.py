@@ -4,7 +4,17 @@ from flask import Flask
 
 from tasks.settings import settings
 from web import auth, docs, errors, limits, requests
-from web.api import chat, completions, embeddings, health, job_events, jobs, models
+from web.api import (
+    chat,
+    completions,
+    conversations,
+    embeddings,
+    health,
+    job_events,
+    jobs,
+    models,
+    responses,
+)
 from web.longpoll import LongPolls
 from web.routing import ObjectId
 
@@ -26,5 +36,7 @@ def create_app(threads: int | None = None) -> Flask:
     app.register_blueprint(chat.blueprint)
     app.register_blueprint(completions.blueprint)
     app.register_blueprint(embeddings.blueprint)
+    app.register_blueprint(responses.blueprint)
+    app.register_blueprint(conversations.blueprint)
     docs.install(app)
     return app

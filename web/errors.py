@@ -34,8 +34,12 @@ _ANSWERS: dict[type[errors.TokenmillError], Answer] = {
     errors.AuthenticationFailed: Answer(
         401, "authentication_error", {"WWW-Authenticate": 'Bearer realm="tokenmill"'}
     ),
+    errors.PermissionDenied: Answer(403, "permission_error"),
     errors.UnknownModelRequested: Answer(404, INVALID),
     errors.JobNotFound: Answer(404, INVALID),
+    errors.ResponseNotFound: Answer(404, INVALID),
+    errors.ConversationNotFound: Answer(404, INVALID),
+    errors.ItemNotFound: Answer(404, INVALID),
     errors.ProjectNotFound: Answer(404, INVALID),
     errors.KeyNotFound: Answer(404, INVALID),
     # The SDK retries 409 and 429 by itself; neither of these mends that way.

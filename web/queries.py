@@ -13,6 +13,7 @@ from tasks.models import JobStatus
 from web.faults import invalid_request
 
 _MEMBER = re.compile(r"(?P<name>[^\[\]]+)\[(?P<key>.*)\]", re.DOTALL)
+_LIST = "[]"
 _LAST_MOMENT = 253_402_300_799
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00]*$")]
@@ -68,6 +69,9 @@ def read(model: type[QueryT]) -> QueryT:
     """The request's query parameters. Raises InvalidRequest."""
     parameters: dict[str, Any] = {}
     for name, values in request.args.lists():
+        if name.endswith(_LIST):
+            _add_list(parameters, name.removesuffix(_LIST), values)
+            continue
         if len(values) > 1:
             raise InvalidRequest(f"The query names {name!r} more than once.", param=name)
         member = _MEMBER.fullmatch(name)
@@ -79,6 +83,12 @@ def read(model: type[QueryT]) -> QueryT:
         return model.model_validate(parameters)
     except ValidationError as error:
         raise invalid_request(error, parameters) from None
+
+
+def _add_list(parameters: dict[str, Any], name: str, values: list[str]) -> None:
+    if name in parameters:
+        raise InvalidRequest(f"The query names {name!r} more than once.", param=name)
+    parameters[name] = values
 
 
 def _add_member(parameters: dict[str, Any], name: str, key: str, value: str) -> None:

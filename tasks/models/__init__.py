@@ -3,6 +3,7 @@
 from tasks.models.api_key import ApiKey
 from tasks.models.base import Base
 from tasks.models.checkpoint import Checkpoint
+from tasks.models.conversation import Conversation, ConversationItem, RemovedConversationItem
 from tasks.models.hold import Hold
 from tasks.models.idempotency import IdempotencyKey
 from tasks.models.job import Job, JobStatus
@@ -17,6 +18,8 @@ __all__ = [
     "ApiKey",
     "Base",
     "Checkpoint",
+    "Conversation",
+    "ConversationItem",
     "Hold",
     "IdempotencyKey",
     "Job",
@@ -25,6 +28,7 @@ __all__ = [
     "Model",
     "Price",
     "Project",
+    "RemovedConversationItem",
     "Spend",
     "Worker",
 ]
