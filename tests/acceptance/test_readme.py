@@ -12,7 +12,8 @@ BLOCKS = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
 def test_every_python_block_of_the_readme_runs(
-    live_server: LiveServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    live_server: LiveServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("OPENAI_BASE_URL", f"{live_server.url}/v1")
     monkeypatch.setenv("OPENAI_API_KEY", live_server.key)
     blocks = BLOCKS.findall((ROOT / "README.md").read_text())

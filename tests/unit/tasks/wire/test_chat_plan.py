@@ -35,7 +35,7 @@ def test_a_bare_chat_has_every_default(renderer: PromptRenderer) -> None:
         "smollm2-135m-instruct",
     )
     assert made.prompts == (tuple(renderer.chat(BODY["messages"])),)
-    assert (made.params.temperature, made.params.top_p, made.params.max_tokens) == (1.0, 1.0, 256)
+    assert (made.params.temperature, made.params.top_p, made.params.max_tokens) == (1.0, 1.0, 1024)
     assert (made.n, made.best_of, made.stored, made.service_tier) == (1, 1, False, ServiceTier.DEFAULT)
     assert (made.params.logprobs, made.params.grammar, made.seed) == (None, None, None)
     assert made.request == BODY
