@@ -12,7 +12,7 @@ from tasks.wire.job import JOB_REQUEST, JobBody, JobListBody, job_body
 from tasks.wire.job_plan import job_plan
 from web import auth, bodies, queries
 from web.longpoll import LongPolls
-from web.openapi import Header, Operation, Reply, documented
+from web.openapi import IDEMPOTENCY_KEY, Header, Operation, Reply, documented
 from web.requests import request_id
 
 blueprint = Blueprint("jobs", __name__, url_prefix="/v1/jobs")
@@ -25,9 +25,7 @@ blueprint = Blueprint("jobs", __name__, url_prefix="/v1/jobs")
         summary="Submit a job",
         description="The job is durable once this is answered; read it, or wait for it, at `Location`.",
         body=JOB_REQUEST,
-        headers=(
-            Header("Idempotency-Key", "The same key and body lead to the same job, however often sent."),
-        ),
+        headers=(IDEMPOTENCY_KEY,),
         replies={
             202: Reply("The job was accepted.", JobBody, headers=("Location",)),
             200: Reply(
