@@ -20,12 +20,15 @@ _REFUSALS = {
     401: "The API key is missing or not valid.",
     404: "No such object, or none of this project's.",
     409: "The request contradicts what has already happened. Sending it again does not help.",
-    413: "The body is too large.",
-    415: "The body is not `application/json`.",
+    413: "The body, or a file in it, is too large.",
+    415: "The body is not of the type described here.",
+    416: "The file has no such range.",
     429: "Too many requests, or the project's budget does not cover this one.",
     503: "The platform can't answer now; nothing was changed. Try again after `Retry-After`.",
 }
 _HEADERS = {
+    "Accept-Ranges": "`bytes`: ranges can be asked for.",
+    "Content-Range": "Which bytes these are, and of how many.",
     "Location": "Where the job can be read.",
     "Idempotent-Replayed": "`true`: nothing new was created.",
     "ETag": "Changes whenever the job does.",
@@ -48,6 +51,8 @@ class Reply:
     description: str
     body: type[BaseModel] | None = None
     headers: tuple[str, ...] = ()
+    media: str | None = None
+    """The type of an answer that is no JSON."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +64,7 @@ class Operation:
     replies: Mapping[int, Reply]
     description: str = ""
     body: TypeAdapter[Any] | None = None
+    form: TypeAdapter[Any] | None = None
     query: type[BaseModel] | None = None
     headers: tuple[Header, ...] = ()
     refusals: tuple[int, ...] = field(default=())
@@ -115,6 +121,8 @@ class _Schemas:
         for operation in operations:
             if operation.body is not None:
                 adapters[id(operation.body)] = ("validation", operation.body)
+            if operation.form is not None:
+                adapters[id(operation.form)] = ("validation", operation.form)
             if operation.query is not None:
                 queries.add(operation.query)
                 adapters[id(operation.query)] = ("validation", TypeAdapter(operation.query))
@@ -167,6 +175,11 @@ def _operation(rule: Rule, operation: Operation, schemas: _Schemas, public: bool
         described["parameters"] += schemas.parameters(operation.query)
     if operation.body is not None:
         described["requestBody"] = {"required": True, "content": _json(schemas.of(operation.body))}
+    if operation.form is not None:
+        described["requestBody"] = {
+            "required": True,
+            "content": {"multipart/form-data": {"schema": schemas.of(operation.form)}},
+        }
     if public:
         described["security"] = []
     return described
@@ -195,6 +208,8 @@ def _reply(reply: Reply, schemas: _Schemas) -> dict[str, Any]:
         }
     if reply.body is not None:
         described["content"] = _json(schemas.of(reply.body))
+    elif reply.media is not None:
+        described["content"] = {reply.media: {}}
     return described
 
 
