@@ -40,6 +40,8 @@ class Reply:
     body: type[BaseModel] | None = None
     headers: tuple[str, ...] = ()
     events: bool = False
+    media: str | None = None
+    """The type of an answer that is no JSON."""
 
 
 ANSWER_HEADERS = ("x-tokenmill-job-id", "Idempotent-Replayed")
@@ -55,6 +57,7 @@ class Operation:
     replies: Mapping[int, Reply]
     description: str = ""
     body: TypeAdapter[Any] | None = None
+    form: TypeAdapter[Any] | None = None
     query: type[BaseModel] | None = None
     headers: tuple[Header, ...] = ()
     refusals: tuple[int, ...] = field(default=())
@@ -103,7 +106,12 @@ def document(app: Flask, public_blueprints: frozenset[str]) -> dict[str, Any]:
 def _schemas(operations: Sequence[Operation]) -> Schemas:
     replies = [reply for operation in operations for reply in operation.replies.values()]
     return Schemas(
-        taken=[operation.body for operation in operations if operation.body is not None],
+        taken=[
+            given
+            for operation in operations
+            for given in (operation.body, operation.form)
+            if given is not None
+        ],
         given=[ErrorBody, *(reply.body for reply in replies if reply.body is not None)],
         queries=[operation.query for operation in operations if operation.query is not None],
     )
@@ -135,6 +143,11 @@ def _operation(rule: Rule, operation: Operation, schemas: Schemas, public: bool)
         described["parameters"] += schemas.parameters(operation.query)
     if operation.body is not None:
         described["requestBody"] = {"required": True, "content": _json(schemas.of(operation.body))}
+    if operation.form is not None:
+        described["requestBody"] = {
+            "required": True,
+            "content": {"multipart/form-data": {"schema": schemas.of(operation.form)}},
+        }
     if public:
         described["security"] = []
     return described
@@ -161,6 +174,8 @@ def _reply(reply: Reply, schemas: Schemas) -> dict[str, Any]:
     content: dict[str, Any] = {}
     if reply.body is not None:
         content |= _json(schemas.of(reply.body))
+    elif reply.media is not None:
+        content[reply.media] = {}
     if reply.events:
         content["text/event-stream"] = {"schema": _EVENTS}
     return described | ({"content": content} if content else {})

@@ -1,0 +1,44 @@
+"""Sending a file, or the range of it that was asked for."""
+
+from flask import Response, request
+from werkzeug.datastructures import Range
+from werkzeug.exceptions import RequestedRangeNotSatisfiable
+
+from tasks import file_content
+from tasks.files import FileRecord
+
+
+def download(file: FileRecord) -> Response:
+    """The file as it is now. Raises FileNotFound, RequestedRangeNotSatisfiable."""
+    length = file_content.content_length(file)
+    wanted = _wanted_range(file)
+    start, end = (0, length) if wanted is None else _span(wanted, length)
+    response = Response(file_content.open_content(file, start, end), mimetype="application/octet-stream")
+    response.content_length = end - start
+    response.accept_ranges = "bytes"
+    response.headers["Cache-Control"] = "private, no-cache"
+    response.headers.set("Content-Disposition", "attachment", filename=file.filename)
+    if wanted is not None:
+        response.status_code = 206
+        response.content_range.set(start, end, length)
+    if file.sha256 is not None:
+        response.set_etag(file.sha256)
+    return response
+
+
+def _wanted_range(file: FileRecord) -> Range | None:
+    """The range to send; None for all, which is also the answer to several at once."""
+    wanted = request.range
+    if wanted is None or wanted.units != "bytes" or len(wanted.ranges) != 1:
+        return None
+    condition = request.if_range
+    if condition.date is not None or (condition.etag is not None and condition.etag != file.sha256):
+        return None
+    return wanted
+
+
+def _span(wanted: Range, length: int) -> tuple[int, int]:
+    span = wanted.range_for_length(length)
+    if span is None or span[1] is None or span[0] >= length:
+        raise RequestedRangeNotSatisfiable(length)
+    return span[0], span[1]
