@@ -65,9 +65,7 @@ def names(server: LiveServer) -> set[str]:
 
 @pytest.fixture
 def files(live_server: LiveServer) -> set[str]:
-    """What lies in storage before the test; a first small file makes the folder."""
-    response = live_server.http.post("/v1/files", content=form(3), headers=HEADERS)
-    assert response.status_code == 400
+    """What lies in storage before the test. Some of it may go meanwhile: the scheduler is at work."""
     return names(live_server)
 
 
@@ -86,7 +84,7 @@ def test_file_of_201_mb_is_refused_without_being_held_in_memory(
     assert (error["param"], error["code"]) == ("file", "file_too_large")
     assert str(200 * MIB) in error["message"]
     assert growth[0] < 48 * MIB
-    assert names(live_server) == files
+    assert names(live_server) <= files
 
 
 def test_file_of_200_mb_is_taken_and_given_back_without_being_held_in_memory(live_server: LiveServer) -> None:
@@ -119,8 +117,8 @@ def test_client_that_goes_away_in_the_middle_leaves_nothing_behind(
     body = HEAD + LINE * 1000
     with socket.create_connection((address.hostname, address.port)) as connection:
         connection.sendall(request + (body if length_known else b"%x\r\n" % (2 * len(body)) + body))
-        wait_until(lambda: names(live_server) != files)
-    wait_until(lambda: names(live_server) == files)
+        wait_until(lambda: bool(names(live_server) - files))
+    wait_until(lambda: names(live_server) <= files)
     assert '"status": 500' not in live_server.log
 
 

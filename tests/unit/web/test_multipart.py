@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from flask import Flask, Response, jsonify
 from flask.testing import FlaskClient
+from gunicorn.http.errors import InvalidHeader, NoMoreData
 
 from tasks.wire.files import FILE_FORM
 from web import errors, multipart, requests
@@ -55,13 +56,17 @@ def post(client: FlaskClient, content: bytes, content_type: str = TYPE) -> Any:
     return client.post("/", data=content, content_type=content_type)
 
 
+def error_of(response: Any) -> dict[str, Any]:
+    error: dict[str, Any] = response.json["error"]
+    return error
+
+
 def refused(
     client: FlaskClient, content: bytes, status: int = 400, content_type: str = TYPE
 ) -> dict[str, Any]:
     response = post(client, content, content_type)
     assert response.status_code == status, response.get_data()
-    error: dict[str, Any] = response.json["error"]
-    return error
+    return error_of(response)
 
 
 @pytest.mark.parametrize("parts", [(FILE, PURPOSE), (PURPOSE, FILE)])
@@ -153,7 +158,7 @@ def test_what_is_no_form_is_a_400(client: FlaskClient, content: bytes) -> None:
 
 def test_empty_body_is_a_400(client: FlaskClient) -> None:
     response = client.post("/", environ_overrides=coming_from(io.BytesIO(b"")))
-    assert (response.status_code, response.json["error"]["code"]) == (400, "invalid_form")
+    assert (response.status_code, error_of(response)["code"]) == (400, "invalid_form")
 
 
 @pytest.mark.parametrize("content_type", ["multipart/form-data", "multipart/form-data; boundary=\xe9"])
@@ -179,7 +184,7 @@ def test_body_that_is_no_form_is_a_415(client: FlaskClient, content_type: str) -
 def test_form_with_too_much_around_its_file_is_refused(client: FlaskClient, content: bytes) -> None:
     response = client.post("/", environ_overrides=coming_from(io.BytesIO(content)))
     assert response.status_code in {400, 413}
-    assert set(response.json["error"]) >= {"message", "type", "param", "code"}
+    assert set(error_of(response)) >= {"message", "type", "param", "code"}
 
 
 def test_file_known_to_be_too_large_is_refused_unread(client: FlaskClient, taken: list[bytes]) -> None:
@@ -206,18 +211,24 @@ class Generated(io.RawIOBase):
 
 
 class Broken(io.RawIOBase):
-    """A body in chunks whose client has gone."""
+    """A body in chunks that gunicorn can't read to its end."""
+
+    def __init__(self, error: Exception) -> None:
+        self._error = error
 
     def readable(self) -> bool:
         return True
 
     def read(self, size: int = -1) -> bytes:
-        raise OSError("No more data after: b''")
+        raise self._error
 
 
-def test_client_that_goes_away_is_nobodys_fault(client: FlaskClient) -> None:
-    response = client.post("/", environ_overrides=coming_from(Broken()))
-    assert response.status_code == 499
+@pytest.mark.parametrize(("error", "status"), [(NoMoreData(), 499), (InvalidHeader("x"), 400)])
+def test_body_in_chunks_that_breaks_off_or_is_malformed_is_no_fault_of_ours(
+    client: FlaskClient, error: Exception, status: int
+) -> None:
+    response = client.post("/", environ_overrides=coming_from(Broken(error)))
+    assert response.status_code == status
 
 
 def test_large_file_is_never_held_as_a_whole() -> None:
