@@ -51,6 +51,12 @@ class AuthenticationFailed(TokenmillError):
     code = "invalid_api_key"
 
 
+class PermissionDenied(TokenmillError):
+    """The API key does not allow this."""
+
+    code = "insufficient_scope"
+
+
 class JobNotFound(TokenmillError):
     """No such job."""
 

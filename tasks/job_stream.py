@@ -11,15 +11,13 @@ from time import monotonic
 
 import structlog
 
-from inference.errors import UnknownModel
-from inference.prompts import PromptRenderer
 from inference.transcript import Transcript
 from tasks import job_results, listening, stream_hub, waiting
-from tasks.errors import DatabaseUnavailable, UnknownModelRequested
+from tasks.errors import DatabaseUnavailable
 from tasks.models import JobStatus
+from tasks.planning import find_model, renderer_of
 from tasks.replay import Replay
 from tasks.result import JobResult
-from tasks.settings import settings
 from tasks.streams import Tokens
 from tasks.token_log import TokenLog
 from tasks.wire.chunks import Piece
@@ -147,7 +145,7 @@ class JobStream:
     def _replays(self, first: JobResult) -> list[Replay]:
         if not first.choices:
             return []
-        renderer = _renderer(first.job.model)
+        renderer = renderer_of(find_model(first.job.model))
         return [
             Replay(
                 index,
@@ -183,11 +181,3 @@ def _end(ended: JobResult, replays: Sequence[Replay]) -> Iterator[Item]:
     if ended.job.status is not JobStatus.FAILED:
         yield from filter(None, (replay.tail() for replay in replays))
     yield ended
-
-
-def _renderer(model: str) -> PromptRenderer:
-    try:
-        spec = settings().model_catalog().get(model)
-    except UnknownModel:
-        raise UnknownModelRequested(f"The model {model!r} is not served any more.", param="model") from None
-    return PromptRenderer.for_model(spec, settings().model_cache_dir)

@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from time import monotonic
@@ -10,7 +11,7 @@ from time import monotonic
 from sqlalchemy import func, insert, select, update
 
 from tasks.db import transaction
-from tasks.errors import AuthenticationFailed, KeyNotFound, ProjectNotFound
+from tasks.errors import AuthenticationFailed, KeyNotFound, PermissionDenied, ProjectNotFound
 from tasks.ids import new_id
 from tasks.models import ApiKey, Project
 
@@ -19,13 +20,17 @@ _CACHE_SECONDS = 1.0
 _CACHE_SIZE = 10_000
 _PREFIX_LENGTH = 12
 
+READ, WRITE = "read", "write"
+SCOPES = (READ, WRITE)
+
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who is asking."""
+    """Who is asking, and for what their key is good."""
 
     project_id: str
     api_key_id: str
+    scopes: frozenset[str] = frozenset(SCOPES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +51,13 @@ class KeyRecord:
     prefix: str
     created_at: datetime
     revoked_at: datetime | None
+    scopes: list[str]
 
 
 _cache: dict[bytes, tuple[float, Principal]] = {}
 
 
-def create_key(project_id: str, name: str) -> CreatedKey:
+def create_key(project_id: str, name: str, scopes: Sequence[str] = SCOPES) -> CreatedKey:
     """A key with 256 random bits. Raises ProjectNotFound."""
     prefix = f"tm-{secrets.token_hex(_PREFIX_LENGTH // 2)}"
     secret = f"{prefix}-{secrets.token_urlsafe(32)}"
@@ -61,7 +67,12 @@ def create_key(project_id: str, name: str) -> CreatedKey:
             raise ProjectNotFound
         connection.execute(
             insert(ApiKey).values(
-                id=key_id, project_id=project_id, name=name, prefix=prefix, secret_sha256=_digest(secret)
+                id=key_id,
+                project_id=project_id,
+                name=name,
+                prefix=prefix,
+                secret_sha256=_digest(secret),
+                scopes=sorted(set(scopes)),
             )
         )
     return CreatedKey(key_id, secret)
@@ -80,9 +91,15 @@ def authenticate(token: str) -> Principal:
     return principal
 
 
+def demand(principal: Principal, scope: str) -> None:
+    """Raises PermissionDenied where the key is not good for this."""
+    if scope not in principal.scopes:
+        raise PermissionDenied(f"This API key has no scope `{scope}`.")
+
+
 def list_keys(project_id: str) -> list[KeyRecord]:
     """Every key of a project, revoked ones too, oldest first."""
-    columns = (ApiKey.id, ApiKey.project_id, ApiKey.name, ApiKey.prefix, ApiKey.created_at, ApiKey.revoked_at)
+    columns = [getattr(ApiKey, name) for name in KeyRecord.__slots__]
     query = select(*columns).where(ApiKey.project_id == project_id).order_by(ApiKey.id)
     with transaction() as connection:
         return [KeyRecord(*row) for row in connection.execute(query)]
@@ -99,7 +116,7 @@ def revoke_key(key_id: str) -> None:
 
 def _look_up(token: str, digest: bytes) -> Principal:
     prefix = token[: len("tm-") + _PREFIX_LENGTH]
-    query = select(ApiKey.secret_sha256, ApiKey.project_id, ApiKey.id).where(
+    query = select(ApiKey.secret_sha256, ApiKey.project_id, ApiKey.id, ApiKey.scopes).where(
         ApiKey.prefix == prefix, ApiKey.revoked_at.is_(None)
     )
     # Postgres refuses NUL in text, and a real prefix is ASCII.
@@ -110,7 +127,7 @@ def _look_up(token: str, digest: bytes) -> Principal:
     known = row.secret_sha256 if row is not None else bytes(32)
     if not hmac.compare_digest(digest, known) or row is None:
         raise AuthenticationFailed
-    return Principal(row.project_id, row.id)
+    return Principal(row.project_id, row.id, frozenset(row.scopes))
 
 
 def _digest(secret: str) -> bytes:

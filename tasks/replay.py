@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from itertools import zip_longest
 
 from inference.transcript import Transcript
+from tasks.stored_choices import stored_text
 from tasks.token_log import TokenLog
 from tasks.wire.chunks import Piece
 
@@ -27,14 +28,14 @@ class Replay:
     def tail(self) -> list[Piece]:
         """The text still held back, once there is nothing more to come."""
         text = self._transcript.flush()
-        return [Piece(choice=self._choice, position=self._position, text=_storable(text))] if text else []
+        return [Piece(choice=self._choice, position=self._position, text=stored_text(text))] if text else []
 
     def _next(self) -> list[Piece]:
         token_ids, logprobs = self._log.read(self._position, _BATCH)
         pieces = []
         for token_id, logprob in zip_longest(token_ids, logprobs):
             self._position += 1
-            text = _storable(self._transcript.push(token_id))
+            text = stored_text(self._transcript.push(token_id))
             pieces.append(
                 Piece(
                     choice=self._choice,
@@ -45,8 +46,3 @@ class Replay:
                 )
             )
         return pieces
-
-
-def _storable(text: str) -> str:
-    """As the result will have it: Postgres stores no NUL."""
-    return text.replace("\x00", "\ufffd")

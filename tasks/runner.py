@@ -9,9 +9,9 @@ import structlog
 from sqlalchemy.exc import DBAPIError
 
 from inference.errors import EngineStopped, InvalidGeneration
-from inference.request import TokenEvent
 from tasks import events, generation, jobs
 from tasks.backoff import Backoff
+from tasks.broadcast import Broadcast
 from tasks.claiming import claim
 from tasks.db import transaction
 from tasks.errors import DatabaseUnavailable
@@ -41,6 +41,7 @@ class JobRunner:
         self._finisher = Finisher(self._flights)
         self._keeper = Keeper(identity, self._flights)
         self._listener = events.EventListener(self._hear)
+        self._broadcast = Broadcast(self._flights)
         self._leaving = threading.Event()
 
     def start(self) -> None:
@@ -57,6 +58,7 @@ class JobRunner:
                 backoff.sleep()
         self._finisher.start()
         self._keeper.start()
+        self._broadcast.start()
         self._listener.start()
 
     def run(self, job_id: str) -> None:
@@ -74,6 +76,7 @@ class JobRunner:
             structlog.contextvars.bind_contextvars(job_id=job.id)
             flight = Flight(job, listeners=set(job.listeners))
             self._flights.add(flight)
+            self._broadcast.add_listeners(flight)
             self._take_off(flight)
             flight.landed.wait(settings().early_ack_seconds)
 
@@ -91,6 +94,7 @@ class JobRunner:
         self._listener.stop()
         self._keeper.stop()
         self._finisher.stop(timeout_seconds=10)
+        self._broadcast.stop()
         try:
             self._identity.withdraw()
         except (DatabaseUnavailable, DBAPIError) as error:
@@ -113,7 +117,7 @@ class JobRunner:
                 self._finisher.put(flight, ending)
 
         try:
-            flight.running = self._engine.run(flight.job, _no_news, end)
+            flight.running = self._engine.run(flight.job, self._broadcast.news_of(flight), end)
         except InvalidGeneration as error:
             self._finisher.put(flight, generation.failed(flight.job, "invalid_generation", str(error)))
         except EngineStopped:
@@ -139,7 +143,7 @@ class JobRunner:
         if kind == events.CANCEL:
             for flight in self._flights.of(job_ids):
                 flight.cancel()
-
-
-def _no_news(index: int, event: TokenEvent) -> None:
-    """Nobody listens."""
+        elif kind == events.LISTEN and listener is not None:
+            self._broadcast.listen(job_ids, listener)
+        elif kind == events.UNLISTEN and listener is not None:
+            self._broadcast.unlisten(job_ids, listener)

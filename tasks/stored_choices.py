@@ -25,9 +25,9 @@ def _choice_json(choice: Choice) -> dict[str, Any]:
     if choice.finish_reason is not None:
         stored["finish_reason"] = choice.finish_reason
     if choice.logprobs:
-        stored["logprobs"] = [_logprob_json(one) for one in choice.logprobs]
+        stored["logprobs"] = [logprob_json(one) for one in choice.logprobs]
     if choice.prompt_logprobs:
-        stored["prompt_logprobs"] = [one and _logprob_json(one) for one in choice.prompt_logprobs]
+        stored["prompt_logprobs"] = [one and logprob_json(one) for one in choice.prompt_logprobs]
     return stored
 
 
@@ -36,18 +36,26 @@ def _choice(stored: dict[str, Any]) -> Choice:
         text=stored["text"],
         token_ids=tuple(stored["token_ids"]),
         finish_reason=stored.get("finish_reason"),
-        logprobs=tuple(_logprob(one) for one in stored.get("logprobs", ())),
-        prompt_logprobs=tuple(one and _logprob(one) for one in stored.get("prompt_logprobs", ())),
+        logprobs=tuple(read_logprob(one) for one in stored.get("logprobs", ())),
+        prompt_logprobs=tuple(one and read_logprob(one) for one in stored.get("prompt_logprobs", ())),
     )
 
 
-def _logprob_json(one: TokenLogprob) -> list[Any]:
-    return [one.token_id, _finite(one.logprob), [[token_id, _finite(value)] for token_id, value in one.top]]
+def logprob_json(one: TokenLogprob) -> list[Any]:
+    one = stored_logprob(one)
+    return [one.token_id, one.logprob, [list(pair) for pair in one.top]]
 
 
-def _logprob(stored: Sequence[Any]) -> TokenLogprob:
+def read_logprob(stored: Sequence[Any]) -> TokenLogprob:
+    """One that ``logprob_json`` wrote."""
     token_id, logprob, top = stored
     return TokenLogprob(token_id, logprob, tuple((other, value) for other, value in top))
+
+
+def stored_logprob(one: TokenLogprob) -> TokenLogprob:
+    """As it can be kept and shown."""
+    top = tuple((token_id, _finite(value)) for token_id, value in one.top)
+    return TokenLogprob(one.token_id, _finite(one.logprob), top)
 
 
 def _finite(logprob: float) -> float:

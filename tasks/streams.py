@@ -13,6 +13,7 @@ from kombu import Exchange, Queue
 
 from inference.request import TokenLogprob
 from tasks.settings import settings
+from tasks.stored_choices import logprob_json, read_logprob
 
 # Far more than a process falls behind; what is dropped is read from the database.
 _MOST_WAITING_MESSAGES = 20_000
@@ -78,7 +79,7 @@ def decode(body: str | bytes) -> list[Tokens]:
             one["choice"],
             one["start"],
             tuple(one["ids"]),
-            tuple(_logprob(entry) for entry in one.get("logprobs", ())),
+            tuple(read_logprob(entry) for entry in one.get("logprobs", ())),
         )
         for one in json.loads(body)
     ]
@@ -92,10 +93,5 @@ def _as_json(tokens: Tokens) -> dict[str, Any]:
         "ids": tokens.token_ids,
     }
     if tokens.logprobs:
-        body["logprobs"] = [(one.token_id, one.logprob, one.top) for one in tokens.logprobs]
+        body["logprobs"] = [logprob_json(one) for one in tokens.logprobs]
     return body
-
-
-def _logprob(entry: list[Any]) -> TokenLogprob:
-    token_id, logprob, top = entry
-    return TokenLogprob(token_id, logprob, tuple((other, value) for other, value in top))

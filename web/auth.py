@@ -8,6 +8,7 @@ from tasks.keys import Principal
 
 # Closed by default: a blueprint that is not named here needs a key.
 PUBLIC_BLUEPRINTS = frozenset({"health", "docs", "swagger_ui"})
+_READING = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 def install(app: Flask) -> None:
@@ -28,6 +29,7 @@ def is_public() -> bool:
 def _require_key() -> None:
     if not is_public():
         g.principal = keys.authenticate(_bearer_token())
+        keys.demand(g.principal, keys.READ if request.method in _READING else keys.WRITE)
 
 
 def _bearer_token() -> str:

@@ -34,6 +34,7 @@ _ANSWERS: dict[type[errors.TokenmillError], Answer] = {
     errors.AuthenticationFailed: Answer(
         401, "authentication_error", {"WWW-Authenticate": 'Bearer realm="tokenmill"'}
     ),
+    errors.PermissionDenied: Answer(403, "permission_error"),
     errors.UnknownModelRequested: Answer(404, INVALID),
     errors.JobNotFound: Answer(404, INVALID),
     errors.ResponseNotFound: Answer(404, INVALID),

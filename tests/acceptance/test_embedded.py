@@ -136,6 +136,11 @@ def test_projects_and_keys_are_made_and_revoked_by_command(
         assert client.get("/v1/jobs").status_code == 200
         assert tokenmill("keys", "revoke", created["id"], **database).returncode == 0
         assert client.get("/v1/jobs").status_code == 401
+    reader = ["keys", "create", "--project", "acme", "--scope", "read", "--json"]
+    with live_server.client(json.loads(tokenmill(*reader, **database).stdout)["secret"]) as client:
+        assert client.get("/v1/jobs").status_code == 200
+        refused = client.post("/v1/jobs", json={})
+        assert (refused.status_code, refused.json()["error"]["code"]) == (403, "insufficient_scope")
     listed = tokenmill("keys", "list", "--project", project_id, **database).stdout
     assert "revoked" in listed
     assert created["secret"] not in listed

@@ -4,26 +4,22 @@ import json
 import re
 from collections.abc import Callable
 from pathlib import Path
-from random import Random
 from typing import Any
 
-import numpy as np
 import pytest
 from jsonschema import Draft202012Validator, FormatChecker
 from jsonschema.validators import validator_for
 
 from inference.catalog import ModelSpec
-from inference.detokenize import Detokenizer
 from inference.errors import InvalidGeneration
-from inference.grammar import GrammarCompiler, GrammarMatcher
+from inference.grammar import GrammarCompiler
 from inference.prompts import PromptRenderer
 from inference.request import Grammar, GrammarKind
+from tests.integration.inference.random_model import RandomModel
 
 Outputs = Callable[..., list[str]]
 
 OUTPUTS = 12
-MAX_TOKENS = 400
-CLOSING = frozenset(b'"}])')
 WIDER = 100
 """How many ids the model is made to know beyond those of its tokenizer."""
 
@@ -109,41 +105,6 @@ def renderer(small_spec: ModelSpec, model_cache_dir: Path) -> PromptRenderer:
 def compiler(renderer: PromptRenderer) -> GrammarCompiler:
     vocab_size = len(renderer.token_bytes) + WIDER
     return GrammarCompiler(renderer.token_bytes, vocab_size, renderer.eos_token_ids)
-
-
-class RandomModel:
-    """Chooses any allowed token, and prefers those with which things come to an end."""
-
-    def __init__(self, renderer: PromptRenderer) -> None:
-        self._table = renderer.token_bytes
-        self._eos_token_ids = renderer.eos_token_ids
-        self._random = Random(0)
-        self._closing = np.array([not CLOSING.isdisjoint(text) for text in self._table])
-
-    def run(self, matcher: GrammarMatcher, seed: int) -> str | None:
-        """The text up to the end; None where it doesn't come to one."""
-        self._random = Random(seed)
-        text = Detokenizer(self._table)
-        pieces: list[str] = []
-        for _ in range(MAX_TOKENS):
-            if matcher.ended:
-                return "".join(pieces)
-            token_id = self._choose(matcher)
-            matcher.advance(token_id)
-            if token_id not in self._eos_token_ids:
-                assert self._table[token_id], "a token without text"
-                pieces.append(text.push(token_id))
-        return None
-
-    def _choose(self, matcher: GrammarMatcher) -> int:
-        bits = np.unpackbits(matcher.mask().view(np.uint8), bitorder="little").astype(bool)
-        known = len(self._table)
-        assert bits.any()
-        assert not bits[known:].any()
-        closing = bits[:known] & self._closing
-        if closing.any() and self._random.random() < 0.3:
-            bits = closing
-        return int(self._random.choice(bits.nonzero()[0]))
 
 
 @pytest.fixture(scope="module")

@@ -57,10 +57,21 @@ def submit_job(principal: Principal) -> Callable[..., Submission]:
     """Admit a completion job; the keyword arguments change its body."""
 
     def submit_with(
-        idempotency_key: str | None = None, by: Principal = principal, **changes: object
+        idempotency_key: str | None = None,
+        by: Principal = principal,
+        job_id: str | None = None,
+        stream_to: str | None = None,
+        **changes: object,
     ) -> Submission:
         body = {"type": "completion", "model": MODEL, "prompt": "Once upon", "max_tokens": 8} | changes
         request = JOB_REQUEST.validate_python(body)
-        return submit(by, job_plan(request), idempotency_key=idempotency_key, request_id=None)
+        return submit(
+            by,
+            job_plan(request),
+            idempotency_key=idempotency_key,
+            request_id=None,
+            job_id=job_id,
+            stream_to=stream_to,
+        )
 
     return submit_with

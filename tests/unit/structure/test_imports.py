@@ -24,11 +24,11 @@ FOR_ALL = {"inference", "inference.catalog", "inference.prompts", "inference.req
     "inference.detokenize",
     "inference.embedding_request",
     "inference.embedding_tokenizer",
+    "inference.grammar",
     "inference.output_grammar",
     "inference.output_parser",
     "inference.tool_format",
     "inference.tools",
-    "inference.grammar",
     "inference.transcript",
 }
 # Where Celery enters the worker's code, by name and in the worker's process only.

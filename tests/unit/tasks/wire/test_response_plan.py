@@ -64,7 +64,8 @@ def test_instructions_come_first_then_the_past_then_the_input() -> None:
 
 def test_the_past_alone_is_enough_to_go_on_from_and_nothing_is_not() -> None:
     assert "one" in prompt(plan(Context((turn("user", "one"),)), input=None))
-    for body in ({"input": None}, {"input": []}):
+    bodies: list[dict[str, Any]] = [{"input": None}, {"input": []}]
+    for body in bodies:
         with pytest.raises(InvalidRequest) as caught:
             plan(**body)
         assert (caught.value.param, caught.value.code) == ("input", "missing_required_parameter")

@@ -1,0 +1,168 @@
+"""Streams whose web process, worker or broker dies: each token is seen once and billed once."""
+
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tasks.migrate import upgrade
+from tests.integration.processes.conftest import QUICK, Books, with_key
+from tests.integration.processes.event_source import EventSource, open_and_never_read, text, tokens
+from tests.services.platform import Platform
+from tests.services.postgres import PostgresServer
+from tests.services.rabbitmq import RabbitMQServer
+
+pytestmark = pytest.mark.slow
+
+LONG = {
+    "type": "completion",
+    "model": "smollm2-135m-instruct",
+    "prompt": "Once upon a time, in a village by the sea, there lived",
+    "max_tokens": 160,
+    "temperature": 0,
+}
+
+
+def follow(platform: Platform, job_id: str, last_id: str | None = None) -> EventSource:
+    return EventSource(f"{platform.base_url}/v1/jobs/{job_id}/events", platform.headers, last_id)
+
+
+def assert_complete(pieces: list[dict[str, Any]], job: dict[str, Any]) -> None:
+    """Every token of the finished job, once and in order."""
+    assert [piece["position"] for piece in pieces] == list(range(1, job["usage"]["completion_tokens"] + 1))
+    assert text(pieces) == job["output"]["text"]
+
+
+def test_events_are_the_tokens_as_they_come_then_the_ended_job(platform: Platform, books: Books) -> None:
+    platform.start_web()
+    platform.start_worker()
+    job = platform.submit(**LONG)
+    with follow(platform, job["id"]) as source:
+        assert source.headers["content-type"] == "text/event-stream; charset=utf-8"
+        assert source.headers["cache-control"] == "no-cache"
+        assert source.headers["x-accel-buffering"] == "no"
+        assert source.headers["x-tokenmill-job-id"] == job["id"]
+        events = list(source.events())
+        assert source.last_id == "end"
+    assert [name for name, _ in (events[0], events[-1])] == ["job", "job"]
+    ended = platform.job(job["id"])
+    assert events[-1][1] == ended
+    assert_complete([data for name, data in events if name == "tokens"], ended)
+    with follow(platform, job["id"], "end") as source:
+        assert source.status == 204
+    with follow(platform, job["id"], "150") as source:
+        assert [piece["position"] for piece in tokens(source.events())] == list(range(151, 161))
+
+
+def test_web_process_killed_mid_stream_and_the_client_goes_on_at_another(
+    platform: Platform, books: Books
+) -> None:
+    first = platform.start_web()
+    platform.start_worker()
+    job = platform.submit(**LONG)
+    with follow(platform, job["id"]) as source:
+        seen = tokens(source.events(), at_most=20)
+        first.kill()
+    platform.start_web()
+    with follow(platform, job["id"], source.last_id) as source:
+        seen += tokens(source.events())
+    assert_complete(seen, platform.job(job["id"]))
+    assert books.charges(job["id"]) == 1
+    books.assert_settled()
+
+
+def test_worker_killed_mid_stream_and_the_stream_goes_on(platform: Platform, books: Books) -> None:
+    platform.start_web()
+    platform.start_scheduler()
+    worker = platform.start_worker()
+    job = platform.submit(**LONG)
+    with follow(platform, job["id"]) as source:
+        events = source.events()
+        seen = tokens(events, at_most=40)
+        worker.kill()
+        platform.start_worker()
+        seen += tokens(events)
+    ended = platform.job(job["id"])
+    assert ended["attempt"] == 2
+    assert_complete(seen, ended)
+    assert ended["usage"]["completion_tokens"] == 160
+    assert books.charges(job["id"]) == 1
+    books.assert_settled()
+
+
+def test_stuck_client_holds_up_neither_the_worker_nor_others(platform: Platform, books: Books) -> None:
+    platform.start_web()
+    platform.start_worker()
+    stuck_job = platform.submit(**LONG | {"max_tokens": 400})
+    stuck = open_and_never_read(f"{platform.base_url}/v1/jobs/{stuck_job['id']}/events", platform.headers)
+    job = platform.submit(**LONG | {"max_tokens": 40})
+    with follow(platform, job["id"]) as source:
+        assert_complete(tokens(source.events()), platform.wait_for(job["id"], "completed"))
+    assert platform.wait_for(stuck_job["id"], "completed")["usage"]["completion_tokens"] == 400
+    stuck.close()
+    books.assert_settled()
+
+
+def test_two_clients_of_a_job_get_the_same_and_one_may_leave(platform: Platform) -> None:
+    platform.start_web()
+    platform.start_worker()
+    job = platform.submit(**LONG)
+    with follow(platform, job["id"]) as one, follow(platform, job["id"]) as other:
+        events = other.events()
+        seen = tokens(events, at_most=5)
+        tokens(one.events(), at_most=5)
+        one.close()
+        seen += tokens(events)
+    assert_complete(seen, platform.job(job["id"]))
+
+
+def test_stopping_server_tells_its_clients_to_go_on_elsewhere(platform: Platform) -> None:
+    web = platform.start_web()
+    job = platform.submit(**LONG)
+    with follow(platform, job["id"]) as source:
+        events = source.events()
+        assert next(events)[0] == "job"
+        started = time.monotonic()
+        web.stop(seconds=10)
+        (name, data), *more = list(events)
+        assert time.monotonic() - started < 8
+    assert (name, data["error"]["code"], more) == ("error", "server_stopping", [])
+    assert job["id"] in data["error"]["message"]
+
+
+@pytest.fixture
+def fragile(
+    private_postgres: PostgresServer, private_rabbitmq: RabbitMQServer, tmp_path: Path
+) -> Iterator[Platform]:
+    """A platform on services that its tests may stop."""
+    database_url = private_postgres.create_database(f"test_{uuid.uuid4().hex}")
+    upgrade(database_url)
+    prefix = f"t{uuid.uuid4().hex[:6]}"
+    with Platform(
+        tmp_path, database_url=database_url, broker_url=private_rabbitmq.url, queue_prefix=prefix, **QUICK
+    ) as platform:
+        yield with_key(platform)
+
+
+def test_broker_restarted_mid_stream_costs_no_token(
+    fragile: Platform, private_rabbitmq: RabbitMQServer
+) -> None:
+    fragile.start_web()
+    fragile.start_scheduler()
+    fragile.start_worker()
+    job = fragile.submit(**LONG | {"max_tokens": 400})
+    with follow(fragile, job["id"]) as source:
+        events = source.events()
+        seen = tokens(events, at_most=20)
+        private_rabbitmq.kill()
+        seen += tokens(events, at_most=20)
+        private_rabbitmq.start()
+        seen += tokens(events)
+    assert_complete(seen, fragile.job(job["id"]))
+    # And live again, not from looks at the database.
+    job = fragile.submit(**LONG | {"max_tokens": 60})
+    with follow(fragile, job["id"]) as source:
+        assert_complete(tokens(source.events()), fragile.wait_for(job["id"], "completed"))
