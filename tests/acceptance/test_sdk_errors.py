@@ -12,6 +12,7 @@ from openai import (
     NotFoundError,
     OpenAI,
     OpenAIError,
+    PermissionDeniedError,
     RateLimitError,
 )
 
@@ -59,6 +60,17 @@ def test_wrong_key_is_an_authentication_error(sdk: OpenAI, live_server: LiveServ
         stranger.chat.completions.create(**CHAT)
     with pytest.raises(AuthenticationError):
         run_async(live_server, lambda client: client.with_options(api_key="tm-nobody").models.list())
+
+
+def test_key_that_only_reads_may_not_generate(live_server: LiveServer, tokenmill: RunTokenmill) -> None:
+    database = {"DATABASE_URL": live_server.database_url}
+    tokenmill("projects", "create", "readers", **database)
+    key = tokenmill("keys", "create", "--project", "readers", "--scope", "read", **database).stdout.strip()
+    with OpenAI(base_url=f"{live_server.url}/v1", api_key=key) as client:
+        assert client.models.list().data
+        with pytest.raises(PermissionDeniedError) as caught:
+            client.chat.completions.create(**CHAT)
+    assert caught.value.code == "insufficient_scope"
 
 
 def test_idempotency_key_for_another_body_is_a_conflict(sdk: OpenAI) -> None:

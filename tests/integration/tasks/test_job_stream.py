@@ -1,8 +1,7 @@
 """A job's tokens on their way to a listener, on a real Postgres and with an engine under the test's hand."""
 
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 import pytest
 
@@ -13,16 +12,11 @@ from tasks.ids import new_id
 from tasks.job_stream import Item, JobStream, open_stream
 from tasks.keys import Principal
 from tasks.models import JobStatus
-from tasks.planning import find_model, renderer_of
 from tasks.result import JobResult
-from tasks.runner import JobRunner
 from tasks.settings import settings
 from tasks.streams import Tokens
-from tasks.text_engine import TextEngine
 from tasks.wire.chunks import Piece
-from tasks.worker_identity import WorkerIdentity
-from tests.integration.tasks.conftest import MODEL
-from tests.integration.tasks.scripted_engine import ScriptedEngine, ScriptedGeneration
+from tests.integration.tasks.hand_worker import ids, working
 
 Submit = Callable[..., Submission]
 
@@ -72,35 +66,6 @@ class Reader:
 
     def _run(self) -> None:
         self.items.extend(self._stream.follow(self._first))
-
-
-class Worker:
-    """A worker with one job at a time."""
-
-    def __init__(self) -> None:
-        self.engine = ScriptedEngine()
-        identity = WorkerIdentity(model=MODEL, quantization="fp32", slots=4, system_fingerprint="fp")
-        self.runner = JobRunner(TextEngine(self.engine), identity)
-
-    def take(self, job_id: str) -> ScriptedGeneration:
-        threading.Thread(target=self.runner.run, args=(job_id,)).start()
-        self.engine.submitted.acquire(timeout=10)
-        return self.engine.generations[-1]
-
-
-@contextmanager
-def working() -> Iterator[Worker]:
-    worker = Worker()
-    worker.runner.start()
-    try:
-        yield worker
-    finally:
-        worker.runner.drain(0)
-        worker.runner.close()
-
-
-def ids(text: str) -> list[int]:
-    return renderer_of(find_model(MODEL)).completion(text)
 
 
 STORY = "Once upon a time, 漢字 and 😀 met."

@@ -5,6 +5,7 @@ from time import monotonic
 import pytest
 
 from tasks import job_queries, waiting
+from tasks.errors import ServerBusy
 from tasks.job import JobRecord
 from tasks.models import JobStatus
 from web.longpoll import LongPolls
@@ -80,3 +81,24 @@ def test_stopping_server_answers_whoever_waits(waited: list[float]) -> None:
     assert polls.job("p", "j", 60).id == "job_1"
     assert monotonic() - started < 2
     assert waited[-1] == 0
+
+
+def test_places_are_shared_and_one_too_many_is_refused(waited: list[float]) -> None:
+    polls = LongPolls(1)
+    with polls.place(lambda: None), pytest.raises(ServerBusy), polls.place(lambda: None):
+        pass
+    with polls.place(lambda: None):
+        # A long poll finds no place either, so it does not wait.
+        assert polls.job("p", "j", 60).id == "job_1"
+    assert waited == []
+
+
+def test_whoever_has_a_place_is_woken_when_the_server_stops() -> None:
+    polls = LongPolls(2)
+    early, late = threading.Event(), threading.Event()
+    with polls.place(early.set):
+        assert not early.is_set()
+        polls.stop()
+        assert early.is_set()
+    with polls.place(late.set):
+        assert late.is_set()
