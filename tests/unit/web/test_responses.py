@@ -70,7 +70,8 @@ def test_one_in_the_background_is_not_waited_for(
     headers = {**AUTHORIZED, "Idempotency-Key": "k1"}
     answer = client.post("/v1/responses", json={**BODY, "background": True}, headers=headers)
     assert (answer.get_json()["status"], answer.get_json()["background"]) == ("queued", True)
-    assert options == {"idempotency_key": "k1", "request_id": answer.headers["x-request-id"]}
+    assert answer.headers["x-tokenmill-job-id"] == QUEUED.job.id
+    assert options["idempotency_key"] == "k1"
     assert plans == []
 
 
