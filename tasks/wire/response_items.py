@@ -3,22 +3,27 @@
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag
 from pydantic.json_schema import SkipJsonSchema
+from pydantic_core import PydanticCustomError
 
-from tasks.wire.fields import NonEmpty, Refused, Strict, Text
+from tasks.wire.fields import UNSUPPORTED, NonEmpty, Refused, Strict, Text
 
 ItemStatus = Literal["in_progress", "completed", "incomplete"]
 Item = dict[str, Any]
 """An item in its one form, as it is kept: parts of a message in a list, no id, no status."""
 
 
-class _OtherKind(BaseModel):
-    """An item or a part that the API knows but no model here understands: refused by its type."""
+def _refuse(kind: object) -> None:
+    raise PydanticCustomError(UNSUPPORTED, "this type is not supported here")
+
+
+class OtherKind(BaseModel):
+    """What the API knows, or nobody does, but not this platform: refused by its type."""
 
     model_config = ConfigDict(extra="allow")
 
-    type: Refused
+    type: Annotated[None, BeforeValidator(_refuse)]
 
 
 class InputTextPart(Strict):
@@ -54,7 +59,7 @@ Part = Annotated[
     Annotated[InputTextPart, Tag("input_text")]
     | Annotated[OutputTextPart, Tag("output_text")]
     | Annotated[RefusalContent, Tag("refusal")]
-    | SkipJsonSchema[Annotated[_OtherKind, Tag("other")]],
+    | SkipJsonSchema[Annotated[OtherKind, Tag("other")]],
     Discriminator(_part_kind),
 ]
 
@@ -149,7 +154,7 @@ InputItem = Annotated[
     | Annotated[FunctionCallItem, Tag("function_call")]
     | Annotated[FunctionCallOutputItem, Tag("function_call_output")]
     | Annotated[ItemReference, Tag("item_reference")]
-    | SkipJsonSchema[Annotated[_OtherKind, Tag("other")]],
+    | SkipJsonSchema[Annotated[OtherKind, Tag("other")]],
     Discriminator(_item_kind),
 ]
 
