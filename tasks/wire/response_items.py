@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 from pydantic.json_schema import SkipJsonSchema
 
-from tasks.wire.fields import NonEmpty, Refused, Strict, Text
+from tasks.wire.fields import NonEmpty, Refused, RefusedKind, Strict, Text
 
 ItemStatus = Literal["in_progress", "completed", "incomplete"]
 Item = dict[str, Any]
@@ -18,7 +18,7 @@ class _OtherKind(BaseModel):
 
     model_config = ConfigDict(extra="allow")
 
-    type: Refused
+    type: RefusedKind
 
 
 class InputTextPart(Strict):

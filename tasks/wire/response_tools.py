@@ -9,7 +9,7 @@ from pydantic.json_schema import SkipJsonSchema
 from inference.tools import FunctionTool, ToolChoice, ToolUse
 from tasks.errors import InvalidRequest
 from tasks.wire.chat_messages import FunctionName
-from tasks.wire.fields import Refused, Strict, Text
+from tasks.wire.fields import Refused, RefusedKind, Strict, Text
 from tasks.wire.json_values import JsonObject
 
 
@@ -18,7 +18,7 @@ class _OtherKind(BaseModel):
 
     model_config = ConfigDict(extra="allow")
 
-    type: Refused
+    type: RefusedKind
 
 
 class FunctionToolParam(Strict):
