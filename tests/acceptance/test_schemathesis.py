@@ -87,4 +87,5 @@ def test_no_answer_breaks_the_document(quick_server: LiveServer, tmp_path: Path)
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     failed = [line for line in quick_server.log.splitlines() if "request_failed" in line]
     assert done.returncode == 0, "\n".join([done.stdout, done.stderr, *failed[:5]])
-    assert quick_server.http.get("/readyz").status_code == 200
+    completed = quick_server.http.get("/v1/jobs", params={"status": "completed"}).json()["data"]
+    assert completed, "no request got as far as the model"
