@@ -3,19 +3,14 @@
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 from pydantic.json_schema import SkipJsonSchema
-from pydantic_core import PydanticCustomError
 
-from tasks.wire.fields import UNSUPPORTED, NonEmpty, Refused, Strict, Text
+from tasks.wire.fields import NonEmpty, Refused, RefusedKind, Strict, Text
 
 ItemStatus = Literal["in_progress", "completed", "incomplete"]
 Item = dict[str, Any]
 """An item in its one form, as it is kept: parts of a message in a list, no id, no status."""
-
-
-def _refuse(kind: object) -> None:
-    raise PydanticCustomError(UNSUPPORTED, "this type is not supported here")
 
 
 class OtherKind(BaseModel):
@@ -23,7 +18,7 @@ class OtherKind(BaseModel):
 
     model_config = ConfigDict(extra="allow")
 
-    type: Annotated[None, BeforeValidator(_refuse)]
+    type: RefusedKind
 
 
 class InputTextPart(Strict):

@@ -12,7 +12,7 @@ from tasks.wire.responses import INPUT_TOKENS_REQUEST, RESPONSE_REQUEST
 from tasks.wire.shown_items import ItemListBody
 from web import auth, bodies, generation, queries
 from web.item_queries import ItemListQuery, ResponseQuery
-from web.openapi import ANSWER_HEADERS, IDEMPOTENCY_KEY, Operation, Reply, documented
+from web.openapi import ANSWER_HEADERS, IDEMPOTENCY_KEY, Events, Operation, Reply, documented
 
 blueprint = Blueprint("responses", __name__, url_prefix="/v1/responses")
 
@@ -26,7 +26,7 @@ blueprint = Blueprint("responses", __name__, url_prefix="/v1/responses")
         "answer comes at once: read the response, or its events, under its id.",
         body=RESPONSE_REQUEST,
         headers=(IDEMPOTENCY_KEY,),
-        replies={200: Reply("The response.", ResponseBody, ANSWER_HEADERS, events=True)},
+        replies={200: Reply("The response.", ResponseBody, ANSWER_HEADERS, events=Events())},
         refusals=(400, 404, 409, 413, 415, 429, 503, 504),
     )
 )
@@ -63,7 +63,7 @@ def count() -> Response:
         summary="Read a response",
         description="With `stream` its events, from the first on or behind `starting_after`.",
         query=ResponseQuery,
-        replies={200: Reply("The response.", ResponseBody, events=True)},
+        replies={200: Reply("The response.", ResponseBody, events=Events())},
         refusals=(400, 404, 429, 503),
     )
 )
