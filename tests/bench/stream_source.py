@@ -27,7 +27,8 @@ def main(steps: int, steps_per_second: float, job_ids: list[str]) -> list[float]
     publisher = StreamPublisher()
     publisher.start()
     sent = []
-    begun = time.monotonic()
+    # A worker is connected before its first job.
+    begun = time.monotonic() + 1
     for step in range(steps):
         time.sleep(max(0.0, begun + step / steps_per_second - time.monotonic()))
         sent.append(time.monotonic())
