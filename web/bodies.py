@@ -9,7 +9,7 @@ from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
 
 from tasks.errors import InvalidRequest
 from tasks.settings import settings
-from web.faults import invalid_request
+from tasks.wire.faults import invalid_request
 
 T = TypeVar("T")
 

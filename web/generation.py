@@ -10,18 +10,10 @@ from flask import Response, after_this_request, current_app, request
 from tasks import admission, cancellation, job_results, waiting
 from tasks.admission import Submission
 from tasks.backoff import Backoff
-from tasks.errors import (
-    ClientGone,
-    DatabaseUnavailable,
-    JobCancelled,
-    JobExpired,
-    JobFailed,
-    JobStillRunning,
-    TokenmillError,
-)
+from tasks.errors import ClientGone, DatabaseUnavailable, TokenmillError
 from tasks.ids import new_id
 from tasks.job import JobRecord
-from tasks.models import JobStatus
+from tasks.outcome import answered
 from tasks.plan import JobPlan
 from tasks.result import JobResult
 from tasks.settings import settings
@@ -53,7 +45,7 @@ def answer(plan: JobPlan) -> JobResult:
         if _ends_with_its_client(plan):
             _cancel(job)
         raise ClientGone
-    return _outcome(job_results.get_result(job.project_id, job.id))
+    return answered(job_results.get_result(job.project_id, job.id))
 
 
 def stream(plan: JobPlan, renderer: Renderer) -> Response:
@@ -142,24 +134,6 @@ def _wait(job: JobRecord, woken: threading.Event, client: Client) -> JobRecord:
             # The job is durable: a client that were told to try again would start another.
             woken.wait(min(left, backoff.next_seconds()))
     return job
-
-
-def _outcome(result: JobResult) -> JobResult:
-    job = result.job
-    if job.status is JobStatus.COMPLETED:
-        return result
-    if job.status is JobStatus.FAILED:
-        raise JobFailed(job.error_message, code=job.error_code)
-    if not job.status.ended:
-        raise JobStillRunning(
-            f"The job {job.id} has not ended yet. It goes on: read it at /v1/jobs/{job.id}. Sending the "
-            "request again would start another."
-        )
-    if job.completion_tokens:
-        return result
-    if job.status is JobStatus.EXPIRED:
-        raise JobExpired(job.error_message)
-    raise JobCancelled(f"The job {job.id} was cancelled before it had any output.")
 
 
 def _ends_with_its_client(plan: JobPlan) -> bool:

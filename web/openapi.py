@@ -1,36 +1,24 @@
 """The OpenAPI 3.1 document, made from what the routes and the Pydantic models say of themselves."""
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from flask import Flask
 from pydantic import BaseModel, TypeAdapter
-from pydantic.json_schema import JsonSchemaMode
 from werkzeug.routing import Rule
 
 from web.error_body import ErrorBody
+from web.openapi_answers import ALWAYS, WITH_A_KEY, headers, refusals
+from web.openapi_schemas import Schemas
+from web.routing import ObjectId
 from web.version import version
 
-REF_TEMPLATE = "#/components/schemas/{model}"
-
-_REFUSALS = {
-    400: "The request is not valid; `error.param` names the first wrong field, `error.details` all of them.",
-    401: "The API key is missing or not valid.",
-    404: "No such object, or none of this project's.",
-    409: "The request contradicts what has already happened. Sending it again does not help.",
-    413: "The body is too large.",
-    415: "The body is not `application/json`.",
-    429: "Too many requests, or the project's budget does not cover this one.",
-    503: "The platform can't answer now; nothing was changed. Try again after `Retry-After`.",
-}
-_HEADERS = {
-    "Location": "Where the job can be read.",
-    "Idempotent-Replayed": "`true`: nothing new was created.",
-    "ETag": "Changes whenever the job does.",
-    "Retry-After": "Seconds after which asking again is worth it.",
-}
+_EVENTS = {"type": "string", "description": "Server-sent events, as the description of the operation says."}
+_VARIABLE = re.compile(r"<(?:(?P<kind>\w+):)?(?P<name>\w+)>")
+_VARIABLE_SCHEMAS = {"id": {"type": "string", "pattern": f"^{ObjectId.regex}$"}}
+_ANY_TEXT = {"type": "string", "minLength": 1}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +29,21 @@ class Header:
     description: str
 
 
+IDEMPOTENCY_KEY = Header("Idempotency-Key", "The same key and body lead to the same job, however often sent.")
+
+
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An answer that is not a refusal."""
+    """An answer that is not a refusal: a body, a stream of events, or either as the request wants it."""
 
     description: str
     body: type[BaseModel] | None = None
     headers: tuple[str, ...] = ()
+    events: bool = False
+
+
+ANSWER_HEADERS = ("x-tokenmill-job-id", "Idempotent-Replayed")
+"""Of what waits for a job, or streams it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,11 +77,11 @@ def documented(operation: Operation) -> Callable[[View], View]:
 def document(app: Flask, public_blueprints: frozenset[str]) -> dict[str, Any]:
     """The document of every described route of an application."""
     routes = [(rule, operation) for rule in app.url_map.iter_rules() if (operation := _of(app, rule))]
-    schemas = _Schemas(operation for _, operation in routes)
+    schemas = _schemas([operation for _, operation in routes])
     paths: dict[str, dict[str, Any]] = {}
     for rule, operation in sorted(routes, key=lambda route: route[0].rule):
         public = rule.endpoint.partition(".")[0] in public_blueprints
-        path = paths.setdefault(re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule), {})
+        path = paths.setdefault(_VARIABLE.sub(r"{\g<name>}", rule.rule), {})
         path[_method(rule)] = _operation(rule, operation, schemas, public)
     return {
         "openapi": "3.1.0",
@@ -97,48 +93,20 @@ def document(app: Flask, public_blueprints: frozenset[str]) -> dict[str, Any]:
         "paths": paths,
         "components": {
             "schemas": schemas.definitions,
-            "responses": {str(status): _refusal(text) for status, text in _REFUSALS.items()},
+            "responses": refusals(),
             "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
         },
         "security": [{"key": []}],
     }
 
 
-class _Schemas:
-    """The JSON schemas of everything that operations take and give."""
-
-    def __init__(self, operations: Iterable[Operation]) -> None:
-        adapters: dict[int, tuple[JsonSchemaMode, TypeAdapter[Any]]] = {
-            id(ErrorBody): ("serialization", TypeAdapter(ErrorBody))
-        }
-        queries: set[type[BaseModel]] = set()
-        for operation in operations:
-            if operation.body is not None:
-                adapters[id(operation.body)] = ("validation", operation.body)
-            if operation.query is not None:
-                queries.add(operation.query)
-                adapters[id(operation.query)] = ("validation", TypeAdapter(operation.query))
-            for reply in operation.replies.values():
-                if reply.body is not None:
-                    adapters[id(reply.body)] = ("serialization", TypeAdapter(reply.body))
-        inputs = [(key, mode, adapter) for key, (mode, adapter) in adapters.items()]
-        found, definitions = TypeAdapter.json_schemas(inputs, ref_template=REF_TEMPLATE)
-        self._schemas = {key: schema for (key, _), schema in found.items()}
-        self.definitions: dict[str, Any] = definitions["$defs"]
-        # Spelled out as parameters, so they are no bodies of their own.
-        self._queries = {query: self.definitions.pop(query.__name__) for query in queries}
-
-    def of(self, described: type[BaseModel] | TypeAdapter[Any]) -> dict[str, Any]:
-        return self._schemas[id(described)]
-
-    def parameters(self, query: type[BaseModel]) -> Iterator[dict[str, Any]]:
-        for name, schema in self._queries[query]["properties"].items():
-            parameter = {"name": name, "in": "query", "schema": schema}
-            if "description" in schema:
-                parameter["description"] = schema["description"]
-            if schema.get("type") == "object":
-                parameter |= {"style": "deepObject", "explode": True}
-            yield parameter
+def _schemas(operations: Sequence[Operation]) -> Schemas:
+    replies = [reply for operation in operations for reply in operation.replies.values()]
+    return Schemas(
+        taken=[operation.body for operation in operations if operation.body is not None],
+        given=[ErrorBody, *(reply.body for reply in replies if reply.body is not None)],
+        queries=[operation.query for operation in operations if operation.query is not None],
+    )
 
 
 def _of(app: Flask, rule: Rule) -> Operation | None:
@@ -149,8 +117,8 @@ def _method(rule: Rule) -> str:
     return next(method.lower() for method in rule.methods or () if method not in {"HEAD", "OPTIONS"})
 
 
-def _operation(rule: Rule, operation: Operation, schemas: _Schemas, public: bool) -> dict[str, Any]:
-    refusals = operation.refusals if public else (401, *operation.refusals)
+def _operation(rule: Rule, operation: Operation, schemas: Schemas, public: bool) -> dict[str, Any]:
+    refused = {*ALWAYS, *operation.refusals, *(() if public else WITH_A_KEY)}
     described: dict[str, Any] = {
         "operationId": rule.endpoint.replace(".", "_"),
         "tags": [operation.tag],
@@ -158,7 +126,7 @@ def _operation(rule: Rule, operation: Operation, schemas: _Schemas, public: bool
         "parameters": [*_path_parameters(rule), *_header_parameters(operation)],
         "responses": {
             **{str(status): _reply(reply, schemas) for status, reply in operation.replies.items()},
-            **{str(status): {"$ref": f"#/components/responses/{status}"} for status in refusals},
+            **{str(status): {"$ref": f"#/components/responses/{status}"} for status in sorted(refused)},
         },
     }
     if operation.description:
@@ -173,8 +141,9 @@ def _operation(rule: Rule, operation: Operation, schemas: _Schemas, public: bool
 
 
 def _path_parameters(rule: Rule) -> Iterator[dict[str, Any]]:
-    for name in sorted(rule.arguments):
-        yield {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+    for variable in _VARIABLE.finditer(rule.rule):
+        schema = _VARIABLE_SCHEMAS.get(variable["kind"], _ANY_TEXT)
+        yield {"name": variable["name"], "in": "path", "required": True, "schema": schema}
 
 
 def _header_parameters(operation: Operation) -> Iterator[dict[str, Any]]:
@@ -187,19 +156,14 @@ def _header_parameters(operation: Operation) -> Iterator[dict[str, Any]]:
         }
 
 
-def _reply(reply: Reply, schemas: _Schemas) -> dict[str, Any]:
-    described: dict[str, Any] = {"description": reply.description}
-    if reply.headers:
-        described["headers"] = {
-            name: {"description": _HEADERS[name], "schema": {"type": "string"}} for name in reply.headers
-        }
+def _reply(reply: Reply, schemas: Schemas) -> dict[str, Any]:
+    described: dict[str, Any] = {"description": reply.description, "headers": headers(reply.headers)}
+    content: dict[str, Any] = {}
     if reply.body is not None:
-        described["content"] = _json(schemas.of(reply.body))
-    return described
-
-
-def _refusal(description: str) -> dict[str, Any]:
-    return {"description": description, "content": _json({"$ref": REF_TEMPLATE.format(model="ErrorBody")})}
+        content |= _json(schemas.of(reply.body))
+    if reply.events:
+        content["text/event-stream"] = {"schema": _EVENTS}
+    return described | ({"content": content} if content else {})
 
 
 def _json(schema: dict[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from tasks.errors import InvalidRequest
 from tasks.job_queries import JobFilter
 from tasks.models import JobStatus
-from web.faults import invalid_request
+from tasks.wire.faults import invalid_request
 
 _MEMBER = re.compile(r"(?P<name>[^\[\]]+)\[(?P<key>.*)\]", re.DOTALL)
 _LIST = "[]"

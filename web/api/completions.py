@@ -8,7 +8,7 @@ from tasks.wire.completion_chunks import CompletionChunks
 from tasks.wire.completion_request import COMPLETION_REQUEST
 from tasks.wire.completions import completion_body, completion_plan
 from web import bodies, generation
-from web.openapi import Operation, Reply, documented
+from web.openapi import ANSWER_HEADERS, IDEMPOTENCY_KEY, Operation, Reply, documented
 
 blueprint = Blueprint("completions", __name__, url_prefix="/v1/completions")
 
@@ -21,8 +21,9 @@ blueprint = Blueprint("completions", __name__, url_prefix="/v1/completions")
         description="Waits for the texts, or with `stream` sends them as they come. A client that goes away "
         "ends the request.",
         body=COMPLETION_REQUEST,
-        replies={200: Reply("The texts.", CompletionBody)},
-        refusals=(400, 404, 409, 413, 415, 429, 503),
+        headers=(IDEMPOTENCY_KEY,),
+        replies={200: Reply("The texts.", CompletionBody, ANSWER_HEADERS, events=True)},
+        refusals=(400, 404, 409, 413, 415, 429, 503, 504),
     )
 )
 def create() -> Response:

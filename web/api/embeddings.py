@@ -4,7 +4,7 @@ from flask import Blueprint, Response
 
 from tasks.wire.embeddings import EMBEDDING_REQUEST, EmbeddingListBody, embedding_body, embedding_plan
 from web import bodies, generation
-from web.openapi import Operation, Reply, documented
+from web.openapi import ANSWER_HEADERS, IDEMPOTENCY_KEY, Operation, Reply, documented
 
 blueprint = Blueprint("embeddings", __name__, url_prefix="/v1/embeddings")
 
@@ -15,8 +15,9 @@ blueprint = Blueprint("embeddings", __name__, url_prefix="/v1/embeddings")
         tag="Embeddings",
         summary="Make vectors of texts",
         body=EMBEDDING_REQUEST,
-        replies={200: Reply("A vector for each input.", EmbeddingListBody)},
-        refusals=(400, 404, 409, 413, 415, 429, 503),
+        headers=(IDEMPOTENCY_KEY,),
+        replies={200: Reply("A vector for each input.", EmbeddingListBody, ANSWER_HEADERS)},
+        refusals=(400, 404, 409, 413, 415, 429, 503, 504),
     )
 )
 def create() -> Response:

@@ -37,7 +37,7 @@ class JobEventsQuery(queries.Query):
         "process and after a worker was lost; 204 says that there is nothing after it.",
         query=JobEventsQuery,
         headers=(Header(_HEADER, "The id of the last event seen."),),
-        replies={200: Reply("The events."), 204: Reply("The last event was seen.")},
+        replies={200: Reply("The events.", events=True), 204: Reply("The last event was seen.")},
         refusals=(400, 404, 429, 503),
     )
 )

@@ -4,13 +4,15 @@ from hashlib import sha256
 
 from flask import Blueprint, Response, current_app, request, url_for
 
-from tasks import admission, cancellation, job_queries, retry_after
+from tasks import admission, cancellation, job_queries, job_results, retry_after
+from tasks.endpoints import AnyBody, body_of
 from tasks.job import JobRecord
+from tasks.outcome import answered
 from tasks.wire.job import JOB_REQUEST, JobBody, JobListBody, job_body
 from tasks.wire.job_plan import job_plan
 from web import auth, bodies, queries
 from web.longpoll import LongPolls
-from web.openapi import Header, Operation, Reply, documented
+from web.openapi import IDEMPOTENCY_KEY, Header, Operation, Reply, documented
 from web.requests import request_id
 
 blueprint = Blueprint("jobs", __name__, url_prefix="/v1/jobs")
@@ -23,9 +25,7 @@ blueprint = Blueprint("jobs", __name__, url_prefix="/v1/jobs")
         summary="Submit a job",
         description="The job is durable once this is answered; read it, or wait for it, at `Location`.",
         body=JOB_REQUEST,
-        headers=(
-            Header("Idempotency-Key", "The same key and body lead to the same job, however often sent."),
-        ),
+        headers=(IDEMPOTENCY_KEY,),
         replies={
             202: Reply("The job was accepted.", JobBody, headers=("Location",)),
             200: Reply(
@@ -77,6 +77,27 @@ def read(job_id: str) -> Response:
         response.headers["Retry-After"] = str(retry_after.seconds(job.model))
     response.make_conditional(request.environ)
     return response
+
+
+@blueprint.get("/<id:job_id>/result")
+@documented(
+    Operation(
+        tag="Jobs",
+        summary="Read a job's answer",
+        description="What its endpoint answered, or would have, had its client waited: a chat completion for "
+        "a chat, vectors for an embedding. A failed job answers with its error.",
+        query=queries.JobQuery,
+        replies={200: Reply("The answer, in the form of the job's endpoint.", AnyBody)},
+        refusals=(400, 404, 409, 429, 500, 503, 504),
+    )
+)
+def result(job_id: str) -> Response:
+    project_id = auth.principal().project_id
+    wait_seconds = queries.read(queries.JobQuery).wait
+    polls: LongPolls = current_app.extensions["long_polls"]
+    polls.job(project_id, job_id, wait_seconds)
+    body = body_of(answered(job_results.get_result(project_id, job_id)))
+    return Response(body.model_dump_json(by_alias=True), mimetype="application/json")
 
 
 @blueprint.get("")

@@ -13,7 +13,7 @@ from tasks.wire.responses import INPUT_TOKENS_REQUEST, RESPONSE_REQUEST
 from tasks.wire.shown_items import ItemListBody
 from web import auth, bodies, generation, queries
 from web.item_queries import ItemListQuery, ResponseQuery
-from web.openapi import Operation, Reply, documented
+from web.openapi import ANSWER_HEADERS, IDEMPOTENCY_KEY, Operation, Reply, documented
 from web.requests import request_id
 
 blueprint = Blueprint("responses", __name__, url_prefix="/v1/responses")
@@ -27,8 +27,9 @@ blueprint = Blueprint("responses", __name__, url_prefix="/v1/responses")
         description="Waits for it, or with `stream` sends its events as they come. With `background` the "
         "answer comes at once: read the response, or its events, under its id.",
         body=RESPONSE_REQUEST,
-        replies={200: Reply("The response.", ResponseBody)},
-        refusals=(400, 404, 409, 413, 415, 429, 503),
+        headers=(IDEMPOTENCY_KEY,),
+        replies={200: Reply("The response.", ResponseBody, ANSWER_HEADERS, events=True)},
+        refusals=(400, 404, 409, 413, 415, 429, 503, 504),
     )
 )
 def create() -> Response:
@@ -62,7 +63,7 @@ def count() -> Response:
         summary="Read a response",
         description="With `stream` its events, from the first on or behind `starting_after`.",
         query=ResponseQuery,
-        replies={200: Reply("The response.", ResponseBody)},
+        replies={200: Reply("The response.", ResponseBody, events=True)},
         refusals=(400, 404, 429, 503),
     )
 )

@@ -1,5 +1,6 @@
 from decimal import Decimal
 
+import pytest
 from flask.testing import FlaskClient
 
 from tests.unit.web.conftest import AUTHORIZED, MakeApp
@@ -30,6 +31,29 @@ def test_model_is_read_by_name_or_alias_and_prices_are_exact_text(make_app: Make
         assert model["id"] == "tiny.v1"
         assert model["prices"] == {"input_usd": "0.1", "cached_input_usd": "0.05", "output_usd": "1"}
         assert Decimal(model["prices"]["input_usd"]) == Decimal("0.1")
+
+
+PINNED = """
+[models."tiny.v1"]
+source = "org/tiny.v1"
+revision = "refs/pr/1"
+context_length = 128
+aliases = ["tiny"]
+prices = { input_usd = 0.1, cached_input_usd = 0.05, output_usd = 1 }
+"""
+
+
+def test_pinned_revision_is_shown_and_names_the_model_too(make_app: MakeApp) -> None:
+    client = make_app(catalog_overrides=PINNED).test_client()
+    for name in ("tiny.v1", "tiny.v1@refs/pr/1", "tiny@refs/pr/1", "tiny.v1%40refs%2Fpr%2F1"):
+        model = client.get(f"/v1/models/{name}", headers=AUTHORIZED).get_json()
+        assert (model["id"], model["revision"]) == ("tiny.v1", "refs/pr/1")
+
+
+@pytest.mark.parametrize("name", ["tiny.v1@main", "smollm2@main", "smollm2@"])
+def test_revision_that_is_not_pinned_is_no_model(make_app: MakeApp, name: str) -> None:
+    client = make_app(catalog_overrides=PINNED).test_client()
+    assert client.get(f"/v1/models/{name}", headers=AUTHORIZED).status_code == 404
 
 
 def test_models_say_what_they_are_for(client: FlaskClient) -> None:

@@ -7,7 +7,7 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from tasks.errors import InvalidRequest
-from web.faults import invalid_request
+from tasks.wire.faults import invalid_request
 
 
 def refusal(adapter: TypeAdapter[Any], plan: Callable[[Any], object], body: dict[str, Any]) -> InvalidRequest:

@@ -9,6 +9,7 @@ from inference.prompts import PromptRenderer
 from inference.request import GrammarKind
 from tasks.errors import ContextLengthExceeded, ModelNotSupported, UnknownModelRequested
 from tasks.plan import Endpoint, JobPlan, ServiceTier
+from tasks.settings import settings
 from tasks.wire.chat_completions import chat_plan
 from tasks.wire.chat_request import CHAT_COMPLETION_REQUEST
 from tests.unit.tasks.wire.refusals import refusal
@@ -35,7 +36,8 @@ def test_a_bare_chat_has_every_default(renderer: PromptRenderer) -> None:
         "smollm2-135m-instruct",
     )
     assert made.prompts == (tuple(renderer.chat(BODY["messages"])),)
-    assert (made.params.temperature, made.params.top_p, made.params.max_tokens) == (1.0, 1.0, 256)
+    assert (made.params.temperature, made.params.top_p) == (1.0, 1.0)
+    assert made.params.max_tokens == settings().default_max_tokens
     assert (made.n, made.best_of, made.stored, made.service_tier) == (1, 1, False, ServiceTier.DEFAULT)
     assert (made.params.logprobs, made.params.grammar, made.seed) == (None, None, None)
     assert made.request == BODY

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from tasks.errors import InvalidRequest
 from tasks.plan import ServiceTier
+from tasks.wire.faults import invalid_request
 from tasks.wire.fields import UNSUPPORTED
 from tasks.wire.responses import (
     INPUT_TOKENS_REQUEST,
@@ -17,7 +18,6 @@ from tasks.wire.responses import (
     ResponseRequest,
     kept_request,
 )
-from web.faults import invalid_request
 
 BODY = {"model": "m", "input": "hi"}
 FUNCTION = {"type": "function", "name": "f", "parameters": {"type": "object"}, "strict": True}

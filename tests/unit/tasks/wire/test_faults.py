@@ -4,8 +4,8 @@ import pytest
 from pydantic import ValidationError
 
 from tasks.errors import InvalidRequest
+from tasks.wire.faults import invalid_request
 from tasks.wire.job import JOB_REQUEST
-from web.faults import invalid_request
 
 CHAT: dict[str, Any] = {"type": "chat", "model": "m", "messages": [{"role": "user", "content": "hi"}]}
 

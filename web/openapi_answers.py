@@ -1,0 +1,56 @@
+"""What every operation may answer with beside what it is for."""
+
+from typing import Any
+
+from web.error_body import ErrorBody
+from web.openapi_schemas import REF_TEMPLATE
+
+REFUSALS = {
+    400: "The request is not valid; `error.param` names the first wrong field, `error.details` all of them.",
+    401: "The API key is missing or not valid.",
+    403: "The API key lacks the scope for this.",
+    404: "No such object, or none of this project's.",
+    409: "The request contradicts what has already happened. Sending it again does not help.",
+    413: "The body is too large.",
+    415: "The body is not `application/json`.",
+    429: "Too many requests, or the project's budget does not cover this one.",
+    500: "Something went wrong on our side; `error.message` has the request's id.",
+    503: "The platform can't answer now; nothing was changed. Try again after `Retry-After`.",
+    504: "The job has not ended in time. It goes on, and stays readable at `/v1/jobs/{id}`.",
+}
+ALWAYS = (500,)
+WITH_A_KEY = (401, 403, 429)
+
+HEADERS = {
+    "Location": "Where the job can be read.",
+    "Idempotent-Replayed": "`true`: nothing new was created.",
+    "ETag": "Changes whenever the job does.",
+    "Retry-After": "Seconds after which asking again is worth it.",
+    "x-request-id": "Names this request, for questions about it.",
+    "x-tokenmill-job-id": "The job behind the answer.",
+    "x-should-retry": "`false`: sending the request again does not help.",
+}
+_HEADERS_OF = {409: ("x-should-retry",), 429: ("Retry-After", "x-should-retry"), 503: ("Retry-After",)} | {
+    504: ("x-tokenmill-job-id", "x-should-retry")
+}
+
+
+def refusals() -> dict[str, Any]:
+    """The answers that operations refer to by status."""
+    body = {"application/json": {"schema": {"$ref": REF_TEMPLATE.format(model=ErrorBody.__name__)}}}
+    return {
+        str(status): {
+            "description": description,
+            "headers": headers(_HEADERS_OF.get(status, ())),
+            "content": body,
+        }
+        for status, description in REFUSALS.items()
+    }
+
+
+def headers(names: tuple[str, ...]) -> dict[str, Any]:
+    """Headers of an answer, with those that every answer has."""
+    return {
+        name: {"description": HEADERS[name], "schema": {"type": "string"}}
+        for name in ("x-request-id", *names)
+    }
