@@ -13,8 +13,8 @@ Item = dict[str, Any]
 """An item in its one form, as it is kept: parts of a message in a list, no id, no status."""
 
 
-class _OtherKind(BaseModel):
-    """An item or a part that the API knows but no model here understands: refused by its type."""
+class OtherKind(BaseModel):
+    """What the API knows, or nobody does, but not this platform: refused by its type."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -54,7 +54,7 @@ Part = Annotated[
     Annotated[InputTextPart, Tag("input_text")]
     | Annotated[OutputTextPart, Tag("output_text")]
     | Annotated[RefusalContent, Tag("refusal")]
-    | SkipJsonSchema[Annotated[_OtherKind, Tag("other")]],
+    | SkipJsonSchema[Annotated[OtherKind, Tag("other")]],
     Discriminator(_part_kind),
 ]
 
@@ -149,7 +149,7 @@ InputItem = Annotated[
     | Annotated[FunctionCallItem, Tag("function_call")]
     | Annotated[FunctionCallOutputItem, Tag("function_call_output")]
     | Annotated[ItemReference, Tag("item_reference")]
-    | SkipJsonSchema[Annotated[_OtherKind, Tag("other")]],
+    | SkipJsonSchema[Annotated[OtherKind, Tag("other")]],
     Discriminator(_item_kind),
 ]
 

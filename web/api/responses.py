@@ -3,8 +3,7 @@
 from flask import Blueprint, Response
 from pydantic import BaseModel
 
-from tasks import admission, responses
-from tasks.plan import JobPlan
+from tasks import responses
 from tasks.response_turns import reader_of
 from tasks.result import JobResult
 from tasks.wire.response_body import InputTokensBody, ResponseBody, ResponseDeleted, response_body
@@ -14,7 +13,6 @@ from tasks.wire.shown_items import ItemListBody
 from web import auth, bodies, generation, queries
 from web.item_queries import ItemListQuery, ResponseQuery
 from web.openapi import ANSWER_HEADERS, IDEMPOTENCY_KEY, Events, Operation, Reply, documented
-from web.requests import request_id
 
 blueprint = Blueprint("responses", __name__, url_prefix="/v1/responses")
 
@@ -37,7 +35,9 @@ def create() -> Response:
     plan = responses.plan(auth.principal().project_id, wanted)
     if wanted.stream:
         return generation.stream(plan, ResponseEvents(reader_of(plan.spec.name, plan.request)))
-    return _render(_accept(plan) if wanted.background else generation.answer(plan))
+    if wanted.background:
+        return _render(responses.accepted(generation.accept(plan), plan))
+    return _render(generation.answer(plan))
 
 
 @blueprint.post("/input_tokens")
@@ -118,13 +118,6 @@ def delete(response_id: str) -> Response:
 def input_items(response_id: str) -> Response:
     wanted = queries.read(ItemListQuery).item_filter()
     return _json(responses.list_input_items(auth.principal().project_id, response_id, wanted))
-
-
-def _accept(plan: JobPlan) -> JobResult:
-    submission = admission.submit(
-        auth.principal(), plan, idempotency_key=bodies.idempotency_key(), request_id=request_id()
-    )
-    return responses.accepted(submission, plan)
 
 
 def _render(result: JobResult) -> Response:

@@ -73,6 +73,9 @@ def test_parameter_that_is_not_honoured_is_refused_by_name(change: dict[str, Any
         ({"tools": [{**FUNCTION, "output_schema": {}}]}, "tools[0].output_schema"),
         ({"tool_choice": {"type": "mcp", "server_label": "x"}}, "tool_choice.type"),
         ({"input": [{"type": "web_search_call", "id": "ws_1"}]}, "input[0].type"),
+        ({"input": [{"role": "user", "content": [{"type": None, "text": "x"}]}]}, "input[0].content[0].type"),
+        ({"tools": [{"type": None, "name": "f"}]}, "tools[0].type"),
+        ({"tool_choice": {"type": None}}, "tool_choice.type"),
         (
             {"input": [{"role": "user", "content": [{"type": "input_image", "image_url": "x"}]}]},
             "input[0].content[0].type",
