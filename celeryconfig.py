@@ -67,6 +67,10 @@ beat_schedule = {
         "task": "tasks.maintenance.erase_deleted_jobs",
         "schedule": timedelta(seconds=30),
     },
+    "erase stored objects": {
+        "task": "tasks.maintenance.erase_stored_objects",
+        "schedule": timedelta(minutes=1),
+    },
     "forget old idempotency keys": {
         "task": "tasks.maintenance.forget_idempotency_keys",
         "schedule": timedelta(minutes=10),

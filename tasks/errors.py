@@ -165,6 +165,36 @@ class ConversationNotFound(TokenmillError):
     code = "conversation_not_found"
 
 
+class FileNotFound(TokenmillError):
+    """No such file."""
+
+    code = "file_not_found"
+
+
+class FileTooLarge(TokenmillError):
+    """The file is too large."""
+
+    code = "file_too_large"
+
+
+class UploadNotFound(TokenmillError):
+    """No such upload."""
+
+    code = "upload_not_found"
+
+
+class UploadNotPending(TokenmillError):
+    """The upload is over: nothing can be added to it."""
+
+    code = "upload_not_pending"
+
+
+class StorageUnavailable(TokenmillError):
+    """The storage of files can't be used now; nothing was changed. Try again shortly."""
+
+    code = "storage_unavailable"
+
+
 class ItemNotFound(TokenmillError):
     """No such item."""
 

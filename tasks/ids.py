@@ -10,11 +10,17 @@ JOB_PREFIX = "job_"
 CHAT_COMPLETION_PREFIX = "chatcmpl-"
 COMPLETION_PREFIX = "cmpl-"
 RESPONSE_PREFIX = "resp_"
+FILE_PREFIX = "file-"
 
 
 def new_id(prefix: str) -> str:
     """``prefix_`` and 32 hexadecimal digits, later ones greater (RFC 9562, section 5.7)."""
     return f"{prefix}_{uuid7().hex}"
+
+
+def new_file_id() -> str:
+    """``file-`` and digits as above: the API writes the ids of files with a dash."""
+    return FILE_PREFIX + uuid7().hex
 
 
 def shown_as(job_id: str, prefix: str) -> str:

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from sqlalchemy import delete, func
 
-from tasks import deletion, lost_jobs, outbox
+from tasks import deletion, lost_jobs, outbox, stored_objects
 from tasks.app import app
 from tasks.db import transaction
 from tasks.models import IdempotencyKey
@@ -47,3 +47,9 @@ def forget_idempotency_keys() -> int:
 def erase_deleted_jobs() -> int:
     """Erase what deleted jobs asked and answered."""
     return deletion.erase_deleted()
+
+
+@app.task(name="tasks.maintenance.erase_stored_objects")
+def erase_stored_objects() -> int:
+    """Erase files that were deleted or have expired, and what was never kept."""
+    return stored_objects.erase_old()

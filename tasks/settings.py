@@ -40,6 +40,19 @@ class Settings(BaseSettings):
     web_threads: int = Field(1400, ge=1, description="three quarters of them may wait or stream")
     sync_timeout_seconds: float = Field(600.0, gt=0, description="of a request that waits for its job")
     max_body_bytes: int = Field(4 * 1024 * 1024, ge=1024)
+    storage_url: str | None = Field(
+        None, description="where files lie, any URL of fsspec's; the folder `files` in data_dir when not set"
+    )
+    max_file_bytes: int = Field(200 * 1024 * 1024, ge=1024)
+    max_file_lines: int = Field(50_000, ge=1)
+    max_upload_part_bytes: int = Field(64 * 1024 * 1024, ge=1024)
+    upload_expires_in_seconds: int = Field(3600, ge=1)
+    file_expires_in_seconds: int = Field(
+        30 * 86_400, ge=1, description="of files for batches that are to be kept for no other time"
+    )
+    deleted_file_grace_seconds: int = Field(
+        3600, ge=0, description="what has begun to read a file may go on for so long"
+    )
     requests_per_minute: int = Field(6000, ge=0, description="per API key; 0 switches the limit off")
     log_level: str = "INFO"
     log_format: Literal["auto", "json", "text"] = "auto"
@@ -74,6 +87,10 @@ class Settings(BaseSettings):
     republish_after_seconds: float = Field(60.0, gt=0)
 
     queue_prefix: str = Field("tokenmill", pattern=r"^[a-z0-9][a-z0-9._-]*$")
+
+    def storage_location(self) -> str:
+        """Where files lie, as fsspec understands it."""
+        return self.storage_url or str(self.data_dir.expanduser().resolve() / "files")
 
     def model_catalog(self) -> Catalog:
         """The models this platform serves. Raises :class:`inference.errors.CatalogError`."""

@@ -9,11 +9,13 @@ from web.api import (
     completions,
     conversations,
     embeddings,
+    files,
     health,
     job_events,
     jobs,
     models,
     responses,
+    uploads,
 )
 from web.longpoll import LongPolls
 from web.routing import ObjectId
@@ -38,5 +40,7 @@ def create_app(threads: int | None = None) -> Flask:
     app.register_blueprint(embeddings.blueprint)
     app.register_blueprint(responses.blueprint)
     app.register_blueprint(conversations.blueprint)
+    app.register_blueprint(files.blueprint)
+    app.register_blueprint(uploads.blueprint)
     docs.install(app)
     return app

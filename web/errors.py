@@ -40,12 +40,16 @@ _ANSWERS: dict[type[errors.TokenmillError], Answer] = {
     errors.ResponseNotFound: Answer(404, INVALID),
     errors.ConversationNotFound: Answer(404, INVALID),
     errors.ItemNotFound: Answer(404, INVALID),
+    errors.FileNotFound: Answer(404, INVALID),
+    errors.UploadNotFound: Answer(404, INVALID),
+    errors.FileTooLarge: Answer(413, INVALID),
     errors.ProjectNotFound: Answer(404, INVALID),
     errors.KeyNotFound: Answer(404, INVALID),
     # The SDK retries 409 and 429 by itself; neither of these mends that way.
     errors.JobAlreadyEnded: Answer(409, INVALID, _GIVE_UP),
     errors.IdempotencyKeyReused: Answer(409, INVALID, _GIVE_UP),
     errors.JobCancelled: Answer(409, INVALID, _GIVE_UP),
+    errors.UploadNotPending: Answer(409, INVALID, _GIVE_UP),
     # The job goes on or is over: a retry would only start another one.
     errors.JobStillRunning: Answer(504, "timeout_error", _GIVE_UP),
     errors.JobExpired: Answer(504, "timeout_error", _GIVE_UP),
@@ -55,6 +59,7 @@ _ANSWERS: dict[type[errors.TokenmillError], Answer] = {
     errors.InsufficientQuota: Answer(429, "insufficient_quota", _GIVE_UP),
     errors.DatabaseUnavailable: Answer(503, "service_unavailable", _OUTAGE),
     errors.BrokerUnavailable: Answer(503, "service_unavailable", _OUTAGE),
+    errors.StorageUnavailable: Answer(503, "service_unavailable", _OUTAGE),
     errors.SchemaOutdated: Answer(503, "service_unavailable", _OUTAGE),
     errors.ServerBusy: Answer(503, "service_unavailable", _OUTAGE),
     errors.ServerStopping: Answer(503, "service_unavailable", _OUTAGE),
@@ -67,6 +72,7 @@ _HTTP_CODES = {
     405: "method_not_allowed",
     413: "request_too_large",
     415: "unsupported_media_type",
+    416: "range_not_satisfiable",
     429: "rate_limit_exceeded",
 }
 _HTTP_MESSAGES = {

@@ -41,12 +41,16 @@ class Events:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An answer that is not a refusal: a body, a stream of events, or either as the request wants it."""
+    """An answer that is not a refusal: a body, a stream of events, or either as the request wants it.
+
+    ``media`` is the type of an answer that is neither.
+    """
 
     description: str
     body: type[BaseModel] | None = None
     headers: tuple[str, ...] = ()
     events: Events | None = None
+    media: str | None = None
 
 
 ANSWER_HEADERS = ("x-tokenmill-job-id", "Idempotent-Replayed")
@@ -62,6 +66,7 @@ class Operation:
     replies: Mapping[int, Reply]
     description: str = ""
     body: TypeAdapter[Any] | None = None
+    form: TypeAdapter[Any] | None = None
     query: type[BaseModel] | None = None
     headers: tuple[Header, ...] = ()
     refusals: tuple[int, ...] = field(default=())
@@ -109,8 +114,9 @@ def document(app: Flask, public_blueprints: frozenset[str]) -> dict[str, Any]:
 
 def _schemas(operations: Sequence[Operation]) -> Schemas:
     replies = [reply for operation in operations for reply in operation.replies.values()]
+    asked = [taken for operation in operations for taken in (operation.body, operation.form)]
     return Schemas(
-        taken=[operation.body for operation in operations if operation.body is not None],
+        taken=[taken for taken in asked if taken is not None],
         given=[
             ErrorBody,
             *(reply.body for reply in replies if reply.body is not None),
@@ -146,6 +152,9 @@ def _operation(rule: Rule, operation: Operation, schemas: Schemas, public: bool)
         described["parameters"] += schemas.parameters(operation.query)
     if operation.body is not None:
         described["requestBody"] = {"required": True, "content": _json(schemas.of(operation.body))}
+    if operation.form is not None:
+        form = {"multipart/form-data": {"schema": schemas.of(operation.form)}}
+        described["requestBody"] = {"required": True, "content": form}
     if public:
         described["security"] = []
     return described
@@ -174,6 +183,8 @@ def _reply(reply: Reply, schemas: Schemas) -> dict[str, Any]:
         content |= _json(schemas.of(reply.body))
     if reply.events is not None:
         content["text/event-stream"] = {"schema": _event(reply.events, schemas)}
+    if reply.media is not None:
+        content[reply.media] = {}
     return described | ({"content": content} if content else {})
 
 

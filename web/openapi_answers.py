@@ -11,8 +11,9 @@ REFUSALS = {
     403: "The API key lacks the scope for this.",
     404: "No such object, or none of this project's.",
     409: "The request contradicts what has already happened. Sending it again does not help.",
-    413: "The body is too large.",
-    415: "The body is not `application/json`.",
+    413: "The body, or a file in it, is too large.",
+    415: "The body is not of the type described here.",
+    416: "The file has no such range.",
     429: "Too many requests, or the project's budget does not cover this one.",
     500: "Something went wrong on our side; `error.message` has the request's id.",
     503: "The platform can't answer now; nothing was changed. Try again after `Retry-After`.",
@@ -22,9 +23,11 @@ ALWAYS = (500,)
 WITH_A_KEY = (401, 403, 429)
 
 HEADERS = {
+    "Accept-Ranges": "`bytes`: ranges can be asked for.",
+    "Content-Range": "Which bytes these are, and of how many.",
     "Location": "Where the job can be read.",
     "Idempotent-Replayed": "`true`: nothing new was created.",
-    "ETag": "Changes whenever the job does.",
+    "ETag": "Changes whenever what it was sent with does.",
     "Retry-After": "Seconds after which asking again is worth it.",
     "x-request-id": "Names this request, for questions about it.",
     "x-tokenmill-job-id": "The job behind the answer.",

@@ -4,6 +4,7 @@ from tasks.models.api_key import ApiKey
 from tasks.models.base import Base
 from tasks.models.checkpoint import Checkpoint
 from tasks.models.conversation import Conversation, ConversationItem, RemovedConversationItem
+from tasks.models.file import File
 from tasks.models.hold import Hold
 from tasks.models.idempotency import IdempotencyKey
 from tasks.models.job import Job, JobStatus
@@ -12,6 +13,8 @@ from tasks.models.model import Model
 from tasks.models.price import Price
 from tasks.models.project import Project
 from tasks.models.spend import Spend
+from tasks.models.stored_object import StoredObject
+from tasks.models.upload import Upload, UploadPart, UploadStatus
 from tasks.models.worker import Worker
 
 __all__ = [
@@ -20,6 +23,7 @@ __all__ = [
     "Checkpoint",
     "Conversation",
     "ConversationItem",
+    "File",
     "Hold",
     "IdempotencyKey",
     "Job",
@@ -30,5 +34,9 @@ __all__ = [
     "Project",
     "RemovedConversationItem",
     "Spend",
+    "StoredObject",
+    "Upload",
+    "UploadPart",
+    "UploadStatus",
     "Worker",
 ]

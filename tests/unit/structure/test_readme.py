@@ -11,7 +11,7 @@ from web.cli import cli
 ROOT = Path(__file__).parents[3]
 README = (ROOT / "README.md").read_text()
 # Defaults that depend on the machine or are said in words.
-IN_WORDS = {"data_dir", "model_cache_dir", "worker_model"}
+IN_WORDS = {"data_dir", "model_cache_dir", "storage_url", "worker_model"}
 
 
 def table_rows() -> dict[str, str]:
