@@ -118,9 +118,9 @@ class BatchWorker:
         """Until nothing is left to do."""
         for _ in range(1000):
             taken = self.take_all()
-            self.land()
             lost_jobs.expire()
             batch_ending.end_due()
+            self.land()
             if not taken and again(batch).status.ended:
                 return again(batch)
         raise AssertionError(f"the batch does not end: {again(batch)}")
