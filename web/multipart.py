@@ -10,7 +10,7 @@ from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
 from werkzeug.sansio.multipart import Data, Epilogue, Event, Field, File, MultipartDecoder, NeedData
 
 from tasks.errors import ClientGone, FileTooLarge, InvalidRequest
-from web.faults import invalid_request
+from tasks.wire.faults import invalid_request
 
 T = TypeVar("T")
 
