@@ -43,6 +43,7 @@ class RemoteBatch:
     output_file_id: str | None
     error_file_id: str | None
     input_sha256: str | None
+    retry_of: str | None
     faults: tuple[BatchFault, ...]
 
     @property
@@ -71,5 +72,6 @@ class RemoteBatch:
             output_file_id=body.get("output_file_id"),
             error_file_id=body.get("error_file_id"),
             input_sha256=(body.get("metadata") or {}).get(INPUT_SHA256),
+            retry_of=body.get("retry_of"),
             faults=tuple(map(BatchFault.of, (body.get("errors") or {}).get("data") or ())),
         )

@@ -75,7 +75,9 @@ class Run:
         for batch in self._api.batches():
             if batch.created_at < oldest:
                 return None
-            if batch.input_sha256 == requests.sha256 and batch.status in _GOING_ON:
+            # A retry runs only some of the lines.
+            same = batch.input_sha256 == requests.sha256 and batch.retry_of is None
+            if same and batch.status in _GOING_ON:
                 self._screen.say(f"Going on with {batch.id}, which has the same input.")
                 return batch
         return None
