@@ -59,6 +59,7 @@ _first_ahead = (
     .where(
         _ahead.model == _own.model,
         _ahead.status == JobStatus.QUEUED,
+        _ahead.batch_id.is_(None),
         _ahead.expires_at > func.now(),
         # A message whose job went ahead with another's message is leave for whichever is next.
         or_(_ahead.rank < _own.rank, _own.status != JobStatus.QUEUED),

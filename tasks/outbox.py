@@ -31,6 +31,7 @@ def relay() -> int:
         .where(
             Job.status == JobStatus.QUEUED,
             Job.published_at.is_(None),
+            Job.batch_id.is_(None),
             (Job.created_at < func.now() - _GRACE) | (Job.attempt > 0),
         )
         .order_by(Job.id)
@@ -60,7 +61,7 @@ def republish_lost() -> int:
     harmless, and not again before the same time has passed.
     """
     stale = func.now() - timedelta(seconds=settings().republish_after_seconds)
-    old = (Job.status == JobStatus.QUEUED, Job.published_at < stale)
+    old = (Job.status == JobStatus.QUEUED, Job.batch_id.is_(None), Job.published_at < stale)
     with transaction() as connection:
         models = connection.execute(select(Job.model).where(*old).distinct()).scalars().all()
     count = 0
