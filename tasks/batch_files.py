@@ -57,7 +57,10 @@ def view_length(file: FileRecord) -> int:
 
 
 def open_view(file: FileRecord, start: int = 0, end: int | None = None) -> Iterator[bytes]:
-    """The bytes from ``start`` up to ``end``, or all there are now, a piece at a time. Raises BatchNotFound."""
+    """The bytes from ``start`` up to ``end``, or all there are now, a piece at a time.
+
+    Raises BatchNotFound.
+    """
     batch = _batch_of(file)
     with _lock:
         position, offset = _marks_of(file).before(start)
