@@ -77,6 +77,7 @@ class BatchRequest(Strict):
     max_cost_usd: Usd | None = Field(None, description="Ours: a batch that could cost more fails at once.")
 
     def plan(self) -> BatchPlan:
+        goes = self.output_expires_after
         return BatchPlan(
             endpoint=Endpoint(self.endpoint),
             input_file_id=self.input_file_id,
@@ -86,7 +87,7 @@ class BatchRequest(Strict):
             on_invalid_line=self.on_invalid_line,
             on_error=self.on_error,
             max_cost_usd=self.max_cost_usd,
-            output_expires_after_seconds=self.output_expires_after and self.output_expires_after.seconds,
+            output_expires_after_seconds=None if goes is None else goes.seconds,
         )
 
 
