@@ -217,3 +217,9 @@ class BatchStillRunning(TokenmillError):
     """The batch has not ended yet."""
 
     code = "batch_still_running"
+
+
+class BatchRefused(TokenmillError):
+    """The batch can't run."""
+
+    code = "batch_refused"
