@@ -23,9 +23,11 @@ def download(file: FileRecord) -> Response:
 
 def _whole(file: FileRecord) -> Response:
     response = Response(file_content.open_content(file))
-    # The length of a view is known when all of it has been written out.
     if file.view is None:
         response.content_length = file_content.content_length(file)
+    else:
+        # Werkzeug would hold all of it in memory to tell its length.
+        response.automatically_set_content_length = False
     return response
 
 
