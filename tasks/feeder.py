@@ -62,20 +62,26 @@ def feed() -> int:
     return sum(piece.lines for piece in wanted)
 
 
+def _cut_all(connection: Connection) -> list[Slice]:
+    models = _models(connection)
+    return [piece for model, state in models.items() for piece in _cut(connection, model, state)]
+
+
 def _models(connection: Connection) -> dict[str, _Model]:
-    models: defaultdict[str, _Model] = defaultdict(_Model)
-    for row in connection.execute(_OPEN):
-        models[row.model].batches.append(
-            OpenBatch(row.id, row.project_id, float(row.seconds_left), row.unfinished)
+    models: dict[str, _Model] = {}
+    for batch in connection.execute(_OPEN):
+        state = models.setdefault(batch.model or "", _Model())
+        state.batches.append(
+            OpenBatch(batch.id, batch.project_id, float(batch.seconds_left), batch.unfinished)
         )
     if not models:
         return {}
-    for row in connection.execute(_FLYING):
-        if row.model in models:
-            state = models[row.model]
-            state.flying[row.project_id] += row.lines
-            state.waiting += row.waiting
-            state.suspects_out |= row.suspects > 0
+    for flying in connection.execute(_FLYING):
+        if flying.model in models:
+            state = models[flying.model]
+            state.flying[flying.project_id] += flying.lines
+            state.waiting += flying.waiting
+            state.suspects_out |= flying.suspects > 0
     return models
 
 

@@ -1,5 +1,7 @@
 """Sending a file, or the range of it that was asked for."""
 
+from urllib.parse import quote
+
 from flask import Response, request
 from werkzeug.datastructures import Range
 from werkzeug.exceptions import RequestedRangeNotSatisfiable
@@ -15,7 +17,7 @@ def download(file: FileRecord) -> Response:
     response.mimetype = "application/octet-stream"
     response.accept_ranges = "bytes"
     response.headers["Cache-Control"] = "private, no-cache"
-    response.headers.set("Content-Disposition", "attachment", filename=file.filename)
+    response.headers.set("Content-Disposition", "attachment", **_filename(file.filename))
     if file.sha256 is not None:
         response.set_etag(file.sha256)
     return response
@@ -52,7 +54,20 @@ def _wanted_range(file: FileRecord) -> Range | None:
 
 
 def _span(wanted: Range, length: int) -> tuple[int, int]:
-    span = wanted.range_for_length(length)
-    if span is None or span[1] is None or span[0] >= length:
+    start, end = wanted.ranges[0]
+    if start < 0:
+        # The last so many bytes, or all there are.
+        start = max(0, length + start)
+    if start >= length:
         raise RequestedRangeNotSatisfiable(length)
-    return span[0], span[1]
+    return start, length if end is None else min(end, length)
+
+
+def _filename(name: str) -> dict[str, str]:
+    """Headers hold ASCII; names beyond that come in a second way, which browsers prefer."""
+    if name.isascii():
+        return {"filename": name}
+    return {
+        "filename": name.encode("ascii", "replace").decode(),
+        "filename*": f"UTF-8''{quote(name, safe='')}",
+    }

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Generic, TypeVar
 
 from flask import request
+from gunicorn.http.errors import ParseException
 from pydantic import TypeAdapter, ValidationError
 from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
 from werkzeug.sansio.multipart import Data, Epilogue, Event, Field, File, MultipartDecoder, NeedData
@@ -137,6 +138,8 @@ def _next_chunk() -> bytes:
     except OSError as error:
         # A body in chunks whose end never came.
         raise ClientGone from error
+    except ParseException as error:
+        raise _malformed("its chunks are not well made") from error
 
 
 def _boundary() -> bytes:

@@ -34,14 +34,16 @@ IDEMPOTENCY_KEY = Header("Idempotency-Key", "The same key and body lead to the s
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An answer that is not a refusal: a body, a stream of events, or either as the request wants it."""
+    """An answer that is not a refusal: a body, a stream of events, or either as the request wants it.
+
+    ``media`` is the type of an answer that is neither.
+    """
 
     description: str
     body: type[BaseModel] | None = None
     headers: tuple[str, ...] = ()
     events: bool = False
     media: str | None = None
-    """The type of an answer that is no JSON."""
 
 
 ANSWER_HEADERS = ("x-tokenmill-job-id", "Idempotent-Replayed")
@@ -105,13 +107,9 @@ def document(app: Flask, public_blueprints: frozenset[str]) -> dict[str, Any]:
 
 def _schemas(operations: Sequence[Operation]) -> Schemas:
     replies = [reply for operation in operations for reply in operation.replies.values()]
+    asked = [taken for operation in operations for taken in (operation.body, operation.form)]
     return Schemas(
-        taken=[
-            given
-            for operation in operations
-            for given in (operation.body, operation.form)
-            if given is not None
-        ],
+        taken=[taken for taken in asked if taken is not None],
         given=[ErrorBody, *(reply.body for reply in replies if reply.body is not None)],
         queries=[operation.query for operation in operations if operation.query is not None],
     )
@@ -144,10 +142,8 @@ def _operation(rule: Rule, operation: Operation, schemas: Schemas, public: bool)
     if operation.body is not None:
         described["requestBody"] = {"required": True, "content": _json(schemas.of(operation.body))}
     if operation.form is not None:
-        described["requestBody"] = {
-            "required": True,
-            "content": {"multipart/form-data": {"schema": schemas.of(operation.form)}},
-        }
+        form = {"multipart/form-data": {"schema": schemas.of(operation.form)}}
+        described["requestBody"] = {"required": True, "content": form}
     if public:
         described["security"] = []
     return described
@@ -174,10 +170,10 @@ def _reply(reply: Reply, schemas: Schemas) -> dict[str, Any]:
     content: dict[str, Any] = {}
     if reply.body is not None:
         content |= _json(schemas.of(reply.body))
-    elif reply.media is not None:
-        content[reply.media] = {}
     if reply.events:
         content["text/event-stream"] = {"schema": _EVENTS}
+    if reply.media is not None:
+        content[reply.media] = {}
     return described | ({"content": content} if content else {})
 
 

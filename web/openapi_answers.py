@@ -27,7 +27,7 @@ HEADERS = {
     "Content-Range": "Which bytes these are, and of how many.",
     "Location": "Where the job can be read.",
     "Idempotent-Replayed": "`true`: nothing new was created.",
-    "ETag": "Changes whenever the job does.",
+    "ETag": "Changes whenever what it was sent with does.",
     "Retry-After": "Seconds after which asking again is worth it.",
     "x-request-id": "Names this request, for questions about it.",
     "x-tokenmill-job-id": "The job behind the answer.",

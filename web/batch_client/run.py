@@ -28,6 +28,7 @@ _REMEMBERED_SECONDS = 30 * 86_400
 _MARGIN_SECONDS = 3600
 _GOING_ON = frozenset({"validating", "in_progress", "finalizing", "completed"})
 _MOST_FAULTS_SHOWN = 20
+_LONGEST_NAME = 128
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +92,7 @@ class Run:
 
     def _uploaded(self, requests: Requests) -> str:
         """The file's id, of an earlier run where that left one."""
-        filename = f"{self._name}.{requests.sha256[:16]}.jsonl"
+        filename = f"{self._name[:_LONGEST_NAME]}.{requests.sha256[:16]}.jsonl"
         found = self._api.find_file(filename, requests.bytes, time.time() + _MARGIN_SECONDS)
         if found is not None:
             return found
