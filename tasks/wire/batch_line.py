@@ -1,5 +1,6 @@
 """A line of a batch's output or error file: the same bytes whenever it is shown."""
 
+from dataclasses import replace
 from typing import Any
 
 from pydantic_core import to_json
@@ -8,6 +9,7 @@ from tasks.batch_results import FinishedLine
 from tasks.endpoints import body_of
 from tasks.ids import shown_as
 from tasks.models import JobStatus
+from tasks.plan import ServiceTier
 from tasks.result import JobResult
 
 LINE_PREFIX = "batch_req_"
@@ -31,7 +33,7 @@ def _encoded(batch_id: str, line: FinishedLine) -> bytes:
     head = {"id": LINE_PREFIX + digits, "custom_id": line.custom_id}
     if line.result is not None and line.result.job.status is JobStatus.COMPLETED:
         # The answer is written once, as its endpoint writes it, not parsed and written again.
-        body = body_of(line.result).model_dump_json().encode()
+        body = body_of(_as_shown(line.result)).model_dump_json().encode()
         opening = to_json({**head, "response": {"status_code": 200, "request_id": REQUEST_PREFIX + digits}})
         return opening[:-2] + b',"body":' + body + b'},"error":null}'
     if line.result is None and line.code in _NO_RESPONSE:
@@ -39,6 +41,11 @@ def _encoded(batch_id: str, line: FinishedLine) -> bytes:
     status, error = _failure(line.result) if line.result is not None else _refusal(line)
     response = {"status_code": status, "request_id": REQUEST_PREFIX + digits, "body": {"error": error}}
     return to_json({**head, "response": response, "error": None})
+
+
+def _as_shown(result: JobResult) -> JobResult:
+    """The API's answers know no tier of batches."""
+    return replace(result, job=replace(result.job, service_tier=ServiceTier.DEFAULT.value))
 
 
 def _digits(batch_id: str, line: FinishedLine) -> str:

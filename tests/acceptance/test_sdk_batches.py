@@ -84,7 +84,7 @@ def test_batch_of_chats_is_created_watched_and_read(sdk: openai.OpenAI) -> None:
     assert done.usage is not None
     assert sum(body.usage.prompt_tokens for body in bodies if body.usage) == done.usage.input_tokens
     assert sum(body.usage.completion_tokens for body in bodies if body.usage) == done.usage.output_tokens
-    assert {body.service_tier for body in bodies} == {"batch"}
+    assert {body.service_tier for body in bodies} == {"default"}
     file = sdk.files.retrieve(done.output_file_id or "")
     assert (file.purpose, file.bytes) == ("batch_output", len(sdk.files.content(file.id).content))
     assert file.id in [one.id for one in sdk.files.list(purpose="batch_output")]

@@ -24,6 +24,11 @@ COMMANDS = (
     ["keys", "create"],
     ["keys", "list"],
     ["keys", "revoke"],
+    ["batch"],
+    ["batch", "run"],
+    ["batch", "list"],
+    ["batch", "status"],
+    ["batch", "cancel"],
 )
 
 

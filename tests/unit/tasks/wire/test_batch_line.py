@@ -1,6 +1,7 @@
 """The lines of output and error files."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -30,7 +31,7 @@ def shown(**fields: Any) -> dict[str, Any]:
 
 
 def test_completed_line_has_the_body_of_its_endpoint() -> None:
-    line = shown(result=RESULT)
+    line = shown(result=replace(RESULT, job=replace(RESULT.job, service_tier="batch")))
     assert (line["id"], line["custom_id"], line["error"]) == (f"batch_req_{DIGITS}", "mine", None)
     assert line["response"] == {
         "status_code": 200,
