@@ -36,6 +36,8 @@ class Platform:
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()
+        for request in self.requests:
+            request.close()
 
     def _serve(self, environ: Any, start_response: Any) -> Iterable[bytes]:
         request = Request(environ)
