@@ -38,7 +38,6 @@ class _Model:
     batches: list[OpenBatch] = field(default_factory=list)
     flying: defaultdict[str, int] = field(default_factory=lambda: defaultdict(int))
     waiting: int = 0
-    suspects_out: bool = False
 
 
 def feed() -> int:
@@ -81,7 +80,6 @@ def _models(connection: Connection) -> dict[str, _Model]:
             state = models[flying.model]
             state.flying[flying.project_id] += flying.lines
             state.waiting += flying.waiting
-            state.suspects_out |= flying.suspects > 0
     return models
 
 
@@ -90,7 +88,10 @@ def _cut(connection: Connection, model: str, state: _Model) -> list[Slice]:
     room = feeding.window(_workers(connection, model), ended, slices.LINES) - state.waiting
     if room <= 0:
         return []
-    found = [] if state.suspects_out else _cut_suspects(connection, model, state.batches)
+    found = _cut_suspects(connection, model, state.batches, room)
+    if found:
+        # Nothing between them, or the worker would have to run empty before each of them.
+        return found
     open_batches = list(state.batches)
     while room > 0 and open_batches:
         batch = feeding.next_batch(open_batches, state.flying, ended / _LATELY_SECONDS)
@@ -104,8 +105,9 @@ def _cut(connection: Connection, model: str, state: _Model) -> list[Slice]:
     return found
 
 
-def _cut_suspects(connection: Connection, model: str, batches: Sequence[OpenBatch]) -> list[Slice]:
-    """One slice at a time of lines that saw a worker die."""
+def _cut_suspects(connection: Connection, model: str, batches: Sequence[OpenBatch], room: int) -> list[Slice]:
+    """Slices of lines that saw a worker die."""
+    found: list[Slice] = []
     query = (
         select(Job.batch_id, Job.worker_losses)
         .where(
@@ -114,14 +116,13 @@ def _cut_suspects(connection: Connection, model: str, batches: Sequence[OpenBatc
             Job.slice_id.is_(None),
             Job.worker_losses > 0,
         )
-        .order_by(Job.worker_losses.desc())
-        .limit(1)
+        .distinct()
     )
-    row = connection.execute(query).first()
-    if row is None:
-        return []
-    piece = slices.cut_suspects(connection, row.batch_id, model, row.worker_losses)
-    return [] if piece is None else [piece]
+    for batch_id, worker_losses in connection.execute(query).all():
+        while room > 0 and (piece := slices.cut_suspects(connection, batch_id, model, worker_losses)):
+            found.append(piece)
+            room -= piece.lines
+    return found
 
 
 def _workers(connection: Connection, model: str) -> int:
@@ -163,7 +164,6 @@ _FLYING = (
         Job.project_id,
         func.count().label("lines"),
         func.sum(cast(_fed, Integer)).label("waiting"),
-        func.sum(cast(Job.worker_losses > 0, Integer)).label("suspects"),
     )
     .where(Job.batch_id.is_not(None), or_(_fed, Job.status == JobStatus.IN_PROGRESS))
     .group_by(Job.model, Job.project_id)

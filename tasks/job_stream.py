@@ -4,7 +4,6 @@ What a worker sends, what a checkpoint holds and what a finished row holds are t
 positions, so they are put together here by position, and their text is made of them anew.
 """
 
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from time import monotonic
@@ -20,6 +19,7 @@ from tasks.replay import Replay
 from tasks.result import JobResult
 from tasks.streams import Tokens
 from tasks.token_log import TokenLog
+from tasks.turns import Turns
 from tasks.wire.chunks import Piece
 
 HEARTBEAT_SECONDS = 15.0
@@ -27,6 +27,9 @@ HEARTBEAT_SECONDS = 15.0
 _SILENCE_SECONDS = 2.0
 # What was asked for again is given this long to come.
 _PATIENCE_SECONDS = 1.0
+
+# More would only wait for the interpreter.
+_turns = Turns(4)
 
 log = structlog.get_logger(__name__)
 
@@ -43,7 +46,7 @@ class JobStream:
         self.job_id = job_id
         self.address = address
         self.followed = False
-        self._news = threading.Event()
+        self._news = _turns.bell()
         self._logs: dict[int, TokenLog] = {}
         self._ended = False
         self._missed = False
@@ -57,25 +60,25 @@ class JobStream:
         output.add(tokens.start, tokens.token_ids, tokens.logprobs)
         if output.has_gap and self._heard_at - self._asked_at > _PATIENCE_SECONDS:
             self._missed = True
-        self._news.set()
+        self._news.ring()
 
     def miss(self) -> None:
         """Tokens from the worker may have been lost."""
         self._missed = True
-        self._news.set()
+        self._news.ring()
 
     def hear(self, status: JobStatus | None) -> None:
         """How the job stands; None when it has just ended."""
         if status is None or status.ended:
             self._ended = True
-            self._news.set()
+            self._news.ring()
         elif status is JobStatus.IN_PROGRESS and monotonic() - self._heard_at > _SILENCE_SECONDS:
             self.miss()
 
     def interrupt(self) -> None:
         """Have the reader look up: it is given None at once."""
         self._interrupted = True
-        self._news.set()
+        self._news.ring()
 
     def begin(self, project_id: str) -> JobResult:
         """The job as it stands, which ``follow`` goes on from. Raises JobNotFound."""
@@ -108,7 +111,6 @@ class JobStream:
                 yield from _end(ended, replays)
                 return
             woken = self._news.wait(max(0.0, spoke_at + HEARTBEAT_SECONDS - monotonic()))
-            self._news.clear()
             if self._interrupted or not woken:
                 self._interrupted = False
                 yield None
@@ -116,8 +118,17 @@ class JobStream:
             if self._ended or self._missed:
                 ended = self._look(first.job.project_id)
 
+    def pause(self) -> None:
+        """The reader is about to do what may take long, such as sending what it was given."""
+        self._news.done()
+
+    def close(self) -> None:
+        """The reader reads no more."""
+        self._news.close()
+
     def _look(self, project_id: str) -> JobResult | None:
         """Take what the database has; the result once the job has ended."""
+        self.pause()
         missed, self._missed = self._missed, False
         try:
             ended = self._take(job_results.get_result(project_id, self.job_id))
@@ -166,6 +177,7 @@ def open_stream(job_id: str) -> Iterator[JobStream]:
         with waiting.told(job_id, stream.hear):
             yield stream
     finally:
+        stream.close()
         if hub.leave(job_id, stream) and stream.followed:
             _unlisten(stream)
 

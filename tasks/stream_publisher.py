@@ -2,7 +2,7 @@
 
 import queue
 import threading
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from itertools import islice
 from time import monotonic
 
@@ -10,7 +10,7 @@ import structlog
 from kombu import Connection, Producer
 
 from tasks import streams
-from tasks.broker import broker_errors
+from tasks.broker import broker_errors, in_memory
 from tasks.errors import BrokerUnavailable
 from tasks.streams import Tokens
 
@@ -52,16 +52,15 @@ class StreamPublisher:
             self._waiting.put((listeners, tokens))
 
     def _run(self) -> None:
+        if not in_memory():
+            # Now, not while the first token waits.
+            self._try(self._connect)
         stopping = False
         while not stopping:
             items = [self._waiting.get(), *islice(self._ready(), _BATCH - 1)]
             stopping = None in items
             for listener, batch in by_listener(item for item in items if item is not None).items():
-                try:
-                    self._send(listener, batch)
-                except Exception:
-                    log.exception("tokens dropped", action="stream_failed", tokens=len(batch))
-                    self._disconnect()
+                self._send(listener, batch)
         self._disconnect()
 
     def _ready(self) -> Iterator[_Item | None]:
@@ -73,23 +72,25 @@ class StreamPublisher:
 
     def _send(self, listener: str, batch: Sequence[Tokens]) -> None:
         receive = streams.receivers.get(listener)
-        if receive is not None:
-            receive(batch)
-            return
+        self._try(lambda: self._publish(listener, batch) if receive is None else receive(batch))
+
+    def _try(self, send: Callable[[], object]) -> None:
         if monotonic() < self._resume_at:
             return
         try:
             with broker_errors():
-                self._publish(listener, batch)
+                send()
         except BrokerUnavailable as error:
             log.warning("tokens dropped", action="stream_broker_away", error=error.message)
             self._disconnect()
             self._resume_at = monotonic() + _PAUSE_AFTER_FAILURE_SECONDS
+        except Exception:
+            log.exception("tokens dropped", action="stream_failed")
+            self._disconnect()
 
     def _publish(self, listener: str, batch: Sequence[Tokens]) -> None:
-        if self._producer is None:
-            self._producer = self._connect()
-        self._producer.publish(
+        producer = self._producer or self._connect()
+        producer.publish(
             streams.encode(batch),
             exchange=streams.exchange(),
             routing_key=listener,
@@ -106,9 +107,9 @@ class StreamPublisher:
         options = {"confirm_publish": False, "write_timeout": _WRITE_TIMEOUT_SECONDS}
         self._connection = app.connection_for_write(transport_options=options)
         self._connection.ensure_connection(max_retries=1, interval_start=0)
-        producer = Producer(self._connection.default_channel)
+        self._producer = Producer(self._connection.default_channel)
         streams.exchange()(self._connection.default_channel).declare()
-        return producer
+        return self._producer
 
     def _disconnect(self) -> None:
         connection, self._connection, self._producer = self._connection, None, None

@@ -60,6 +60,7 @@ class EventStream:
                     return
                 if self._polls.stopping:
                     raise ServerStopping(_where_it_goes_on(self.followed.job_id))
+                self.followed.pause()
                 yield sse.HEARTBEAT
             elif isinstance(item, JobResult):
                 self._over = True
@@ -69,6 +70,8 @@ class EventStream:
                 for piece in item:
                     position.take(piece)
                     sent += self._frames(renderer.piece(piece), position)
+                # The client may be slow to take it.
+                self.followed.pause()
                 if sent:
                     yield sent
 

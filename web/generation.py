@@ -48,6 +48,11 @@ def answer(plan: JobPlan) -> JobResult:
     return answered(job_results.get_result(job.project_id, job.id))
 
 
+def accept(plan: JobPlan) -> Submission:
+    """Begin a job that its client will read later. Raises what submitting raises."""
+    return _submit(plan)
+
+
 def stream(plan: JobPlan, renderer: Renderer) -> Response:
     """Run a job and send its events as they come; a client that goes away is treated as by ``answer``.
 

@@ -9,13 +9,13 @@ from flask import Flask
 from pydantic import BaseModel, TypeAdapter
 from werkzeug.routing import Rule
 
+from tasks.wire.stream_end import DONE
 from web.error_body import ErrorBody
 from web.openapi_answers import ALWAYS, WITH_A_KEY, headers, refusals
 from web.openapi_schemas import Schemas
 from web.routing import ObjectId
 from web.version import version
 
-_EVENTS = {"type": "string", "description": "Server-sent events, as the description of the operation says."}
 _VARIABLE = re.compile(r"<(?:(?P<kind>\w+):)?(?P<name>\w+)>")
 _VARIABLE_SCHEMAS = {"id": {"type": "string", "pattern": f"^{ObjectId.regex}$"}}
 _ANY_TEXT = {"type": "string", "minLength": 1}
@@ -33,6 +33,13 @@ IDEMPOTENCY_KEY = Header("Idempotency-Key", "The same key and body lead to the s
 
 
 @dataclass(frozen=True, slots=True)
+class Events:
+    """Server-sent events. ``data`` is what they hold, where one model says it, until an error or the end."""
+
+    data: type[BaseModel] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Reply:
     """An answer that is not a refusal: a body, a stream of events, or either as the request wants it.
 
@@ -42,7 +49,7 @@ class Reply:
     description: str
     body: type[BaseModel] | None = None
     headers: tuple[str, ...] = ()
-    events: bool = False
+    events: Events | None = None
     media: str | None = None
 
 
@@ -110,7 +117,11 @@ def _schemas(operations: Sequence[Operation]) -> Schemas:
     asked = [taken for operation in operations for taken in (operation.body, operation.form)]
     return Schemas(
         taken=[taken for taken in asked if taken is not None],
-        given=[ErrorBody, *(reply.body for reply in replies if reply.body is not None)],
+        given=[
+            ErrorBody,
+            *(reply.body for reply in replies if reply.body is not None),
+            *(reply.events.data for reply in replies if reply.events and reply.events.data),
+        ],
         queries=[operation.query for operation in operations if operation.query is not None],
     )
 
@@ -170,11 +181,23 @@ def _reply(reply: Reply, schemas: Schemas) -> dict[str, Any]:
     content: dict[str, Any] = {}
     if reply.body is not None:
         content |= _json(schemas.of(reply.body))
-    if reply.events:
-        content["text/event-stream"] = {"schema": _EVENTS}
+    if reply.events is not None:
+        content["text/event-stream"] = {"schema": _event(reply.events, schemas)}
     if reply.media is not None:
         content[reply.media] = {}
     return described | ({"content": content} if content else {})
+
+
+def _event(events: Events, schemas: Schemas) -> dict[str, Any]:
+    """One event of a stream."""
+    text: dict[str, Any] = {"type": "string"}
+    data = text
+    if events.data is not None:
+        held = {"anyOf": [schemas.of(events.data), schemas.of(ErrorBody)]}
+        content = {"contentMediaType": "application/json", "contentSchema": held}
+        data = {"anyOf": [text | content, {"const": DONE.data}]}
+    properties = {"id": text, "event": text, "data": data}
+    return {"type": "object", "properties": properties, "required": ["data"]}
 
 
 def _json(schema: dict[str, Any]) -> dict[str, Any]:

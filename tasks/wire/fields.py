@@ -1,6 +1,6 @@
 """Kinds of fields that the request models of several endpoints share."""
 
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 from pydantic import (
     AfterValidator,
@@ -32,6 +32,10 @@ def _refuse(value: object) -> None:
         raise PydanticCustomError(UNSUPPORTED, "this parameter is not supported here")
 
 
+def _refuse_kind(value: object) -> NoReturn:
+    raise PydanticCustomError(UNSUPPORTED, "this kind is not supported here")
+
+
 Text = Annotated[str, AfterValidator(_refuse_nul)]
 NonEmpty = Annotated[str, StringConstraints(min_length=1), AfterValidator(_refuse_nul)]
 MetadataKey = Annotated[str, StringConstraints(min_length=1, max_length=64), AfterValidator(_refuse_nul)]
@@ -46,6 +50,8 @@ Stop = Annotated[
 ]
 Refused = Annotated[None, BeforeValidator(_refuse), Field(description="Not supported: only `null` is taken.")]
 """A parameter of the OpenAI API that is refused by name instead of being ignored in silence."""
+RefusedKind = Annotated[None, BeforeValidator(_refuse_kind)]
+"""The field that tells kinds apart, of a kind that no model understands: refused whatever it holds."""
 
 
 class Strict(BaseModel):

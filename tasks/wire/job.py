@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field, TypeAdapter
 
 from tasks.job import JobRecord
 from tasks.models import JobStatus
+from tasks.plan import JobType
 from tasks.pricing import usd_text
 from tasks.wire.fields import MAX_SEED, Metadata, NonEmpty, Stop, Strict, stop_strings
 
@@ -77,7 +78,7 @@ class JobMessage(BaseModel):
 
 
 class JobOutput(BaseModel):
-    """What was generated: `message` for a chat, `text` for a completion."""
+    """What was generated: `message` for a chat or response, `text` for a completion."""
 
     text: str | None = None
     message: JobMessage | None = None
@@ -98,7 +99,7 @@ class JobBody(BaseModel):
 
     id: str
     object: Literal["job"] = "job"
-    type: Literal["chat", "completion"]
+    type: JobType
     model: str
     status: JobStatus
     created_at: int
@@ -152,7 +153,7 @@ def job_body(job: JobRecord) -> JobBody:
 def _output(job: JobRecord) -> JobOutput | None:
     if job.output_text is None:
         return None
-    if job.type == "chat":
+    if job.type in ("chat", "response"):
         return JobOutput(message=JobMessage(content=job.output_text), finish_reason=job.finish_reason)
     return JobOutput(text=job.output_text, finish_reason=job.finish_reason)
 

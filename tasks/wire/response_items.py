@@ -6,19 +6,19 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 from pydantic.json_schema import SkipJsonSchema
 
-from tasks.wire.fields import NonEmpty, Refused, Strict, Text
+from tasks.wire.fields import NonEmpty, Refused, RefusedKind, Strict, Text
 
 ItemStatus = Literal["in_progress", "completed", "incomplete"]
 Item = dict[str, Any]
 """An item in its one form, as it is kept: parts of a message in a list, no id, no status."""
 
 
-class _OtherKind(BaseModel):
-    """An item or a part that the API knows but no model here understands: refused by its type."""
+class OtherKind(BaseModel):
+    """What the API knows, or nobody does, but not this platform: refused by its type."""
 
     model_config = ConfigDict(extra="allow")
 
-    type: Refused
+    type: RefusedKind
 
 
 class InputTextPart(Strict):
@@ -54,7 +54,7 @@ Part = Annotated[
     Annotated[InputTextPart, Tag("input_text")]
     | Annotated[OutputTextPart, Tag("output_text")]
     | Annotated[RefusalContent, Tag("refusal")]
-    | SkipJsonSchema[Annotated[_OtherKind, Tag("other")]],
+    | SkipJsonSchema[Annotated[OtherKind, Tag("other")]],
     Discriminator(_part_kind),
 ]
 
@@ -149,7 +149,7 @@ InputItem = Annotated[
     | Annotated[FunctionCallItem, Tag("function_call")]
     | Annotated[FunctionCallOutputItem, Tag("function_call_output")]
     | Annotated[ItemReference, Tag("item_reference")]
-    | SkipJsonSchema[Annotated[_OtherKind, Tag("other")]],
+    | SkipJsonSchema[Annotated[OtherKind, Tag("other")]],
     Discriminator(_item_kind),
 ]
 

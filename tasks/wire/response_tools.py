@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
+from pydantic import Discriminator, Field, Tag
 from pydantic.json_schema import SkipJsonSchema
 
 from inference.tools import FunctionTool, ToolChoice, ToolUse
@@ -11,14 +11,7 @@ from tasks.errors import InvalidRequest
 from tasks.wire.chat_messages import FunctionName
 from tasks.wire.fields import Refused, Strict, Text
 from tasks.wire.json_values import JsonObject
-
-
-class _OtherKind(BaseModel):
-    """A tool that only OpenAI's own servers have: refused by its type."""
-
-    model_config = ConfigDict(extra="allow")
-
-    type: Refused
+from tasks.wire.response_items import OtherKind
 
 
 class FunctionToolParam(Strict):
@@ -41,7 +34,7 @@ def _is_function(value: object) -> str:
 
 
 Tool = Annotated[
-    Annotated[FunctionToolParam, Tag("function")] | SkipJsonSchema[Annotated[_OtherKind, Tag("other")]],
+    Annotated[FunctionToolParam, Tag("function")] | SkipJsonSchema[Annotated[OtherKind, Tag("other")]],
     Discriminator(_is_function),
 ]
 
@@ -74,7 +67,7 @@ ToolChoiceParam = Annotated[
     Annotated[Literal["none", "auto", "required"], Tag("mode")]
     | Annotated[ChosenFunction, Tag("function")]
     | Annotated[AllowedFunctions, Tag("allowed_tools")]
-    | SkipJsonSchema[Annotated[_OtherKind, Tag("other")]],
+    | SkipJsonSchema[Annotated[OtherKind, Tag("other")]],
     Discriminator(_choice_kind),
 ]
 

@@ -10,35 +10,19 @@ engine called directly with the same prompts.
 
 import argparse
 import json
-import statistics
-import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import psycopg2
 from psycopg2.extras import RealDictCursor
 
-from tasks.migrate import upgrade
 from tests.bench import bare_loop, post_load
-from tests.services import rabbitmq
+from tests.bench.chat_rounds import direct_engine
+from tests.bench.whole_platform import CHATS, MODEL, report, whole_platform
 from tests.services.platform import Platform
-from tests.services.postgres import PostgresServer
-from tests.services.rabbitmq import RabbitMQServer
 
-MODEL = "smollm2-135m-instruct"
-TOPICS = ("rivers", "violins", "bridges", "bees", "maps", "bread", "clouds", "chess")
-CHATS = [
-    [{"role": "user", "content": f"Write a few sentences about {topic}, part {part}."}]
-    for part in range(8)
-    for topic in TOPICS
-]
 # What a row takes from the admission, copied for the bare loop's own inserts.
 ROW_COLUMNS = (
     "project_id, api_key_id, request_id, type, model, request, metadata, prompt_token_ids, prompt_tokens, "
@@ -48,7 +32,10 @@ ROW_COLUMNS = (
 
 def main() -> None:
     options = _options()
-    with tempfile.TemporaryDirectory(prefix="tokenmill-bench-") as name, _services(Path(name)) as platform:
+    with (
+        tempfile.TemporaryDirectory(prefix="tokenmill-bench-") as name,
+        whole_platform(Path(name)) as platform,
+    ):
         if "accept" in options.parts:
             measure_accepting(platform, options.rounds, options.seconds, options.connections)
         if "generate" in options.parts:
@@ -70,7 +57,7 @@ def measure_accepting(platform: Platform, rounds: int, seconds: float, connectio
         api.append(post_load.run(platform.base_url, "/v1/jobs", encoded, key, connections, seconds))
         _await_publishing(database_url)
     web.stop()
-    _report(
+    report(
         "accepting", "jobs a second", "two bare loops", bare, f"POST /v1/jobs, {connections} connections", api
     )
 
@@ -80,15 +67,15 @@ def measure_generating(platform: Platform, rounds: int, max_tokens: int) -> None
     _clear_queue(platform)
     platform.start_web()
     platform.start_scheduler()
-    with _direct_engine(platform) as direct:
+    with direct_engine(platform) as direct:
         platform.start_worker()
-        direct(max_tokens)
+        direct(CHATS, max_tokens)
         _through_platform(platform, max_tokens)
         alone, whole = [], []
         for _ in range(rounds):
-            alone.append(direct(max_tokens))
+            alone.append(direct(CHATS, max_tokens).tokens_per_second)
             whole.append(_through_platform(platform, max_tokens))
-    _report("generating", "tokens a second", "engine called directly", alone, "through the platform", whole)
+    report("generating", "tokens a second", "engine called directly", alone, "through the platform", whole)
 
 
 def _through_platform(platform: Platform, max_tokens: int) -> float:
@@ -106,59 +93,6 @@ def _through_platform(platform: Platform, max_tokens: int) -> float:
     with ThreadPoolExecutor(len(CHATS)) as clients:
         tokens = sum(clients.map(run, CHATS))
     return tokens / (time.monotonic() - started)
-
-
-@contextmanager
-def _direct_engine(platform: Platform) -> Iterator[Any]:
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tests.bench.direct_engine"],
-        env=platform.environment,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdin is not None
-    assert process.stdout is not None
-    print("engine:", process.stdout.readline().strip())
-
-    def run(max_tokens: int) -> float:
-        print(json.dumps({"chats": CHATS, "max_tokens": max_tokens}), file=process.stdin, flush=True)
-        answer = json.loads(process.stdout.readline())  # type: ignore[union-attr]
-        return float(answer["tokens"] / answer["seconds"])
-
-    try:
-        yield run
-    finally:
-        process.stdin.close()
-        process.wait(30)
-
-
-@contextmanager
-def _services(folder: Path) -> Iterator[Platform]:
-    """Postgres of its own with fsync, a running RabbitMQ or one of its own, and the platform on them."""
-    folder.chmod(0o755)
-    postgres = PostgresServer(folder / "postgres", durable=True)
-    postgres.start()
-    broker = None
-    broker_url = rabbitmq.running_url(None)
-    if broker_url is None:
-        broker = RabbitMQServer(folder / "rabbitmq")
-        broker.start()
-        broker_url = broker.url
-    database_url = postgres.create_database("bench")
-    upgrade(database_url)
-    prefix = f"bench-{datetime.now(UTC):%H%M%S}"
-    try:
-        with Platform(
-            folder, database_url=database_url, broker_url=broker_url, queue_prefix=prefix
-        ) as platform:
-            platform.run("projects", "create", "bench")
-            platform.use_key(platform.run("keys", "create", "--project", "bench").strip())
-            yield platform
-    finally:
-        postgres.stop()
-        if broker is not None:
-            broker.stop()
 
 
 def _row_of(database_url: str, job_id: str) -> dict[str, object]:
@@ -192,14 +126,6 @@ def _clear_queue(platform: Platform) -> None:
     with psycopg2.connect(platform.environment["DATABASE_URL"]) as connection, connection.cursor() as cursor:
         cursor.execute("DELETE FROM holds")
         cursor.execute("DELETE FROM jobs")
-
-
-def _report(part: str, unit: str, baseline: str, base: list[float], ours: str, got: list[float]) -> None:
-    ratios = [each / reference for each, reference in zip(got, base, strict=True)]
-    print(f"{part}, {unit}")
-    for name, values in ((baseline, base), (ours, got)):
-        print(f"  {name}: median {statistics.median(values):.1f} ({min(values):.1f} to {max(values):.1f})")
-    print(f"  ratio: median {statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})")
 
 
 def _options() -> argparse.Namespace:

@@ -6,7 +6,7 @@ from pydantic import BaseModel
 from tasks import stored_chats
 from tasks.errors import InvalidRequest
 from tasks.planning import renderer_of
-from tasks.wire.chat_body import ChatCompletionBody
+from tasks.wire.chat_body import ChatChunk, ChatCompletionBody
 from tasks.wire.chat_chunks import ChatChunks
 from tasks.wire.chat_completions import chat_body, chat_plan
 from tasks.wire.chat_request import CHAT_COMPLETION_REQUEST
@@ -20,7 +20,7 @@ from tasks.wire.stored_chats import (
     stored_messages,
 )
 from web import auth, bodies, generation, queries
-from web.openapi import ANSWER_HEADERS, IDEMPOTENCY_KEY, Operation, Reply, documented
+from web.openapi import ANSWER_HEADERS, IDEMPOTENCY_KEY, Events, Operation, Reply, documented
 from web.stored_chat_queries import ChatListQuery, MessageListQuery
 
 blueprint = Blueprint("chat", __name__, url_prefix="/v1/chat/completions")
@@ -35,7 +35,7 @@ blueprint = Blueprint("chat", __name__, url_prefix="/v1/chat/completions")
         "ends the request, unless `store` is set.",
         body=CHAT_COMPLETION_REQUEST,
         headers=(IDEMPOTENCY_KEY,),
-        replies={200: Reply("The answer.", ChatCompletionBody, ANSWER_HEADERS, events=True)},
+        replies={200: Reply("The answer.", ChatCompletionBody, ANSWER_HEADERS, events=Events(ChatChunk))},
         refusals=(400, 404, 409, 413, 415, 429, 503, 504),
     )
 )

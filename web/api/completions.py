@@ -3,12 +3,12 @@
 from flask import Blueprint, Response
 
 from tasks.planning import renderer_of
-from tasks.wire.completion_body import CompletionBody
+from tasks.wire.completion_body import CompletionBody, CompletionChunk
 from tasks.wire.completion_chunks import CompletionChunks
 from tasks.wire.completion_request import COMPLETION_REQUEST
 from tasks.wire.completions import completion_body, completion_plan
 from web import bodies, generation
-from web.openapi import ANSWER_HEADERS, IDEMPOTENCY_KEY, Operation, Reply, documented
+from web.openapi import ANSWER_HEADERS, IDEMPOTENCY_KEY, Events, Operation, Reply, documented
 
 blueprint = Blueprint("completions", __name__, url_prefix="/v1/completions")
 
@@ -22,7 +22,7 @@ blueprint = Blueprint("completions", __name__, url_prefix="/v1/completions")
         "ends the request.",
         body=COMPLETION_REQUEST,
         headers=(IDEMPOTENCY_KEY,),
-        replies={200: Reply("The texts.", CompletionBody, ANSWER_HEADERS, events=True)},
+        replies={200: Reply("The texts.", CompletionBody, ANSWER_HEADERS, events=Events(CompletionChunk))},
         refusals=(400, 404, 409, 413, 415, 429, 503, 504),
     )
 )

@@ -9,7 +9,7 @@ from tasks import job_queries
 from tasks.errors import InvalidRequest
 from tasks.wire.job_events import JobEvents
 from web import auth, generation, queries, sse
-from web.openapi import Header, Operation, Reply, documented
+from web.openapi import Events, Header, Operation, Reply, documented
 
 blueprint = Blueprint("job_events", __name__, url_prefix="/v1/jobs")
 
@@ -37,7 +37,7 @@ class JobEventsQuery(queries.Query):
         "process and after a worker was lost; 204 says that there is nothing after it.",
         query=JobEventsQuery,
         headers=(Header(_HEADER, "The id of the last event seen."),),
-        replies={200: Reply("The events.", events=True), 204: Reply("The last event was seen.")},
+        replies={200: Reply("The events.", events=Events()), 204: Reply("The last event was seen.")},
         refusals=(400, 404, 429, 503),
     )
 )

@@ -3,8 +3,7 @@
 from flask import Blueprint, Response
 from pydantic import BaseModel
 
-from tasks import admission, responses
-from tasks.plan import JobPlan
+from tasks import responses
 from tasks.response_turns import reader_of
 from tasks.result import JobResult
 from tasks.wire.response_body import InputTokensBody, ResponseBody, ResponseDeleted, response_body
@@ -13,8 +12,7 @@ from tasks.wire.responses import INPUT_TOKENS_REQUEST, RESPONSE_REQUEST
 from tasks.wire.shown_items import ItemListBody
 from web import auth, bodies, generation, queries
 from web.item_queries import ItemListQuery, ResponseQuery
-from web.openapi import ANSWER_HEADERS, IDEMPOTENCY_KEY, Operation, Reply, documented
-from web.requests import request_id
+from web.openapi import ANSWER_HEADERS, IDEMPOTENCY_KEY, Events, Operation, Reply, documented
 
 blueprint = Blueprint("responses", __name__, url_prefix="/v1/responses")
 
@@ -28,7 +26,7 @@ blueprint = Blueprint("responses", __name__, url_prefix="/v1/responses")
         "answer comes at once: read the response, or its events, under its id.",
         body=RESPONSE_REQUEST,
         headers=(IDEMPOTENCY_KEY,),
-        replies={200: Reply("The response.", ResponseBody, ANSWER_HEADERS, events=True)},
+        replies={200: Reply("The response.", ResponseBody, ANSWER_HEADERS, events=Events())},
         refusals=(400, 404, 409, 413, 415, 429, 503, 504),
     )
 )
@@ -37,7 +35,9 @@ def create() -> Response:
     plan = responses.plan(auth.principal().project_id, wanted)
     if wanted.stream:
         return generation.stream(plan, ResponseEvents(reader_of(plan.spec.name, plan.request)))
-    return _render(_accept(plan) if wanted.background else generation.answer(plan))
+    if wanted.background:
+        return _render(responses.accepted(generation.accept(plan), plan))
+    return _render(generation.answer(plan))
 
 
 @blueprint.post("/input_tokens")
@@ -63,7 +63,7 @@ def count() -> Response:
         summary="Read a response",
         description="With `stream` its events, from the first on or behind `starting_after`.",
         query=ResponseQuery,
-        replies={200: Reply("The response.", ResponseBody, events=True)},
+        replies={200: Reply("The response.", ResponseBody, events=Events())},
         refusals=(400, 404, 429, 503),
     )
 )
@@ -118,13 +118,6 @@ def delete(response_id: str) -> Response:
 def input_items(response_id: str) -> Response:
     wanted = queries.read(ItemListQuery).item_filter()
     return _json(responses.list_input_items(auth.principal().project_id, response_id, wanted))
-
-
-def _accept(plan: JobPlan) -> JobResult:
-    submission = admission.submit(
-        auth.principal(), plan, idempotency_key=bodies.idempotency_key(), request_id=request_id()
-    )
-    return responses.accepted(submission, plan)
 
 
 def _render(result: JobResult) -> Response:

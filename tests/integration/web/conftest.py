@@ -1,5 +1,6 @@
 """The API in the test's own process, behind a real socket, on a real Postgres."""
 
+import socket
 import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -32,6 +33,8 @@ class Api:
         self.app.add_url_rule("/test/answer", "answer", _answer, methods=["POST"])
         self.app.add_url_rule("/test/stream", "stream", _stream, methods=["POST"])
         self._server = make_server("127.0.0.1", 0, _as_gunicorn(self.app), threaded=True)
+        # So that a client that reads nothing is felt after a few events.
+        self._server.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
         self._thread.start()
         self.address = ("127.0.0.1", self._server.port)

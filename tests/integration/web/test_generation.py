@@ -25,6 +25,7 @@ from tasks.wire.job_events import JobEvents
 from tests.integration.tasks.hand_worker import HandWorker, ids, working
 from tests.integration.tasks.scripted_engine import ScriptedGeneration
 from tests.integration.web.conftest import Api
+from web import sse
 from web.longpoll import LongPolls
 
 STORY = "Once upon a time"
@@ -78,7 +79,9 @@ def hang_up_after(api: Api, path: str, secret: str, then: Callable[[], None], **
         f"Content-Type: application/json\r\nContent-Length: {len(content)}\r\n"
     )
     head += "Idempotency-Key: again\r\n" if body.get("metadata") else ""
-    with socket.create_connection(api.address) as connection:
+    with socket.socket() as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.connect(api.address)
         connection.sendall((head + "\r\n" + content).encode())
         then()
 
@@ -219,6 +222,26 @@ def test_job_that_its_client_may_come_back_for_goes_on(
     assert taken[0].wait(0.5) is None
     finish(taken[0])
     until(lambda: status_of(only_job()) is JobStatus.COMPLETED)
+
+
+def test_client_that_reads_nothing_is_given_up_and_its_job_cancelled(
+    api: Api,
+    worker: HandWorker,
+    secret: str,
+    only_job: Callable[[], str],
+    status_of: Callable[[str], JobStatus],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sse, "_STUCK_SECONDS", 0.3)
+
+    def fill_its_buffers() -> None:
+        generation = worker.take(only_job())
+        for token_id in range(1000, 3000):
+            generation.generate(token_id)
+        assert generation.wait(5) is not None
+
+    hang_up_after(api, "/test/stream", secret, fill_its_buffers, max_tokens=4000)
+    until(lambda: status_of(only_job()) is JobStatus.CANCELLED)
 
 
 def test_same_key_gets_the_same_job_answered_and_streamed(

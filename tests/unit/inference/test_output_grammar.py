@@ -2,7 +2,7 @@
 
 import json
 from random import Random
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from hypothesis import given, settings
@@ -197,7 +197,9 @@ def test_signs_of_calls_inside_json_are_text() -> None:
 @pytest.mark.parametrize("mode", ["auto", "required"])
 @settings(max_examples=8, deadline=None)
 @given(seed=st.integers(0, 2**32))
-def test_whatever_is_chosen_along_the_mask_parses(tool_format: ToolFormat, mode: str, seed: int) -> None:
+def test_whatever_is_chosen_along_the_mask_parses(
+    tool_format: ToolFormat, mode: Literal["auto", "required"], seed: int
+) -> None:
     tools = ToolUse(TOOLS[:1], ToolChoice(mode))
     made = matcher(tool_format, tools)
     random = Random(seed)

@@ -1,7 +1,7 @@
 """What the jobs API makes of requests and records; what is behind it is tested where it lives."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from flask.testing import FlaskClient
@@ -12,6 +12,7 @@ from tasks.errors import JobAlreadyEnded, JobNotFound
 from tasks.job import JobRecord
 from tasks.job_queries import JobFilter, JobPage
 from tasks.models import JobStatus
+from tasks.plan import JobType
 from tests.unit.web.conftest import AUTHORIZED
 
 MakeJob = Callable[..., JobRecord]
@@ -109,6 +110,14 @@ def test_page_names_its_ends(client: FlaskClient, make_job: MakeJob, monkeypatch
         True,
     )
     assert (wanted[0].limit, wanted[0].metadata) == (2, {"a": "b"})
+
+
+@pytest.mark.parametrize("kind", get_args(JobType))
+def test_a_job_of_every_kind_can_be_read(
+    client: FlaskClient, make_job: MakeJob, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    serve_job(monkeypatch, make_job(type=kind))
+    assert client.get("/v1/jobs/job_1", headers=AUTHORIZED).get_json()["type"] == kind
 
 
 def test_empty_page_has_no_ends(client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
