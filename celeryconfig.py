@@ -63,6 +63,22 @@ beat_schedule = {
         "task": "tasks.maintenance.republish_lost_messages",
         "schedule": timedelta(seconds=_settings.republish_after_seconds / 4),
     },
+    "validate batches": {
+        "task": "tasks.maintenance.validate_batches",
+        "schedule": timedelta(seconds=_settings.batch_interval_seconds),
+    },
+    "feed batches": {
+        "task": "tasks.maintenance.feed_batches",
+        "schedule": timedelta(seconds=_settings.feed_interval_seconds),
+    },
+    "end batches": {
+        "task": "tasks.maintenance.end_batches",
+        "schedule": timedelta(seconds=_settings.batch_interval_seconds),
+    },
+    "forget lost slices": {
+        "task": "tasks.maintenance.forget_lost_slices",
+        "schedule": timedelta(seconds=_settings.republish_after_seconds / 4),
+    },
     "erase deleted jobs": {
         "task": "tasks.maintenance.erase_deleted_jobs",
         "schedule": timedelta(seconds=30),
@@ -70,6 +86,10 @@ beat_schedule = {
     "erase stored objects": {
         "task": "tasks.maintenance.erase_stored_objects",
         "schedule": timedelta(minutes=1),
+    },
+    "measure files of ended batches": {
+        "task": "tasks.maintenance.measure_batch_files",
+        "schedule": timedelta(seconds=5),
     },
     "forget old idempotency keys": {
         "task": "tasks.maintenance.forget_idempotency_keys",

@@ -64,7 +64,8 @@ def submit(
         "price_input_usd": prices.input_usd,
         "price_cached_input_usd": prices.cached_input_usd,
         "price_output_usd": prices.output_usd,
-        **_planned(plan),
+        "expires_in": timedelta(seconds=_expires_in_seconds(plan)),
+        **planned_values(plan),
     }
     hold_usd = hold_amount(prices, prompt_tokens=plan.prompt_tokens, max_tokens=plan.most_output_tokens)
     candidate = Candidate(values, hold_usd, idempotency_key, _body_sha256(plan))
@@ -75,7 +76,8 @@ def submit(
     return Submission(job_queries.admitted(values | moments), replayed=False)
 
 
-def _planned(plan: JobPlan) -> dict[str, Any]:
+def planned_values(plan: JobPlan) -> dict[str, Any]:
+    """What a plan comes to in a job's row."""
     one_prompt = len(plan.prompts) == 1
     return {
         "endpoint": plan.endpoint,
@@ -93,7 +95,6 @@ def _planned(plan: JobPlan) -> dict[str, Any]:
         "prompt_tokens": plan.prompt_tokens,
         "max_tokens": plan.params.max_tokens,
         "seed": plan.seed if plan.seed is not None else secrets.randbits(63),
-        "expires_in": timedelta(seconds=_expires_in_seconds(plan)),
     }
 
 

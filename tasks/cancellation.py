@@ -21,7 +21,9 @@ def cancel_job(project_id: str, job_id: str) -> JobRecord:
     """
     query = (
         select(Job.status, Job.attempt)
-        .where(Job.project_id == project_id, Job.id == job_id, Job.deleted_at.is_(None))
+        .where(
+            Job.project_id == project_id, Job.id == job_id, Job.deleted_at.is_(None), Job.batch_id.is_(None)
+        )
         .with_for_update()
     )
     with transaction() as connection:

@@ -25,8 +25,20 @@ def claim(
     row = connection.execute(
         _CLAIM, {"asked_id": job_id, "worker": worker_id, "fingerprint": system_fingerprint}
     ).first()
-    if row is None:
-        return None
+    return None if row is None else _claimed(connection, row)
+
+
+def claim_slice(
+    connection: Connection, slice_id: str, worker_id: str, system_fingerprint: str | None = None
+) -> list[ClaimedJob]:
+    """Make the lines of a slice this worker's that nobody has run or taken back since, in line order."""
+    rows = connection.execute(
+        _CLAIM_SLICE, {"slice": slice_id, "worker": worker_id, "fingerprint": system_fingerprint}
+    ).all()
+    return [_claimed(connection, row) for row in sorted(rows, key=lambda row: (row.prefix_line, row.id))]
+
+
+def _claimed(connection: Connection, row: Any) -> ClaimedJob:
     sampling = read_sampling(row.sampling, row.request, max_tokens=row.max_tokens, seed=row.seed)
     return ClaimedJob(
         id=row.id,
@@ -39,6 +51,7 @@ def claim(
         deadline_in_seconds=float(row.deadline_in_seconds),
         saved=_saved(connection, row.id) if row.attempt > 1 else (),
         listeners=tuple(row.stream_to),
+        batch_id=row.batch_id,
     )
 
 
@@ -59,6 +72,7 @@ _first_ahead = (
     .where(
         _ahead.model == _own.model,
         _ahead.status == JobStatus.QUEUED,
+        _ahead.batch_id.is_(None),
         _ahead.expires_at > func.now(),
         # A message whose job went ahead with another's message is leave for whichever is next.
         or_(_ahead.rank < _own.rank, _own.status != JobStatus.QUEUED),
@@ -68,6 +82,29 @@ _first_ahead = (
     .with_for_update(of=_ahead, skip_locked=True)
     .scalar_subquery()
 )
+_MINE: dict[str, Any] = {
+    "status": JobStatus.IN_PROGRESS,
+    "owner": bindparam("worker"),
+    "attempt": Job.attempt + 1,
+    "started_at": func.now(),
+    "system_fingerprint": bindparam("fingerprint"),
+}
+_CLAIMED = (
+    Job.id,
+    Job.attempt,
+    Job.type,
+    Job.rank,
+    Job.request,
+    Job.sampling,
+    Job.prompt_token_ids,
+    Job.prompt_lengths,
+    Job.max_tokens,
+    Job.seed,
+    Job.stream_to,
+    Job.batch_id,
+    Job.prefix_line,
+    func.extract("epoch", Job.expires_at - func.now()).label("deadline_in_seconds"),
+)
 _CLAIM = (
     update(Job)
     .where(
@@ -75,25 +112,24 @@ _CLAIM = (
         Job.status == JobStatus.QUEUED,
         Job.expires_at > func.now(),
     )
-    .values(
-        status=JobStatus.IN_PROGRESS,
-        owner=bindparam("worker"),
-        attempt=Job.attempt + 1,
-        started_at=func.now(),
-        system_fingerprint=bindparam("fingerprint"),
+    .values(**_MINE)
+    .returning(*_CLAIMED)
+)
+_line = aliased(Job)
+_CLAIM_SLICE = (
+    update(Job)
+    .where(
+        Job.id.in_(
+            select(_line.id)
+            .where(
+                _line.slice_id == bindparam("slice"),
+                _line.status == JobStatus.QUEUED,
+                _line.expires_at > func.now(),
+            )
+            .order_by(_line.id)
+            .with_for_update(skip_locked=True)
+        )
     )
-    .returning(
-        Job.id,
-        Job.attempt,
-        Job.type,
-        Job.rank,
-        Job.request,
-        Job.sampling,
-        Job.prompt_token_ids,
-        Job.prompt_lengths,
-        Job.max_tokens,
-        Job.seed,
-        Job.stream_to,
-        func.extract("epoch", Job.expires_at - func.now()).label("deadline_in_seconds"),
-    )
+    .values(**_MINE)
+    .returning(*_CLAIMED)
 )

@@ -20,7 +20,12 @@ def delete_job(project_id: str, job_id: str) -> None:
     with transaction() as connection:
         deleted = connection.execute(
             update(Job)
-            .where(Job.project_id == project_id, Job.id == job_id, Job.deleted_at.is_(None))
+            .where(
+                Job.project_id == project_id,
+                Job.id == job_id,
+                Job.deleted_at.is_(None),
+                Job.batch_id.is_(None),
+            )
             .values(deleted_at=func.now())
         )
         if deleted.rowcount == 0:

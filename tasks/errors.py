@@ -199,3 +199,27 @@ class ItemNotFound(TokenmillError):
     """No such item."""
 
     code = "item_not_found"
+
+
+class BatchNotFound(TokenmillError):
+    """No such batch."""
+
+    code = "batch_not_found"
+
+
+class BatchAlreadyEnded(TokenmillError):
+    """The batch has already ended."""
+
+    code = "batch_already_ended"
+
+
+class BatchStillRunning(TokenmillError):
+    """The batch has not ended yet."""
+
+    code = "batch_still_running"
+
+
+class BatchRefused(TokenmillError):
+    """The batch can't run."""
+
+    code = "batch_refused"

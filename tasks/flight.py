@@ -57,15 +57,23 @@ class Flights:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._by_job: dict[str, Flight] = {}
+        self._lines = 0
+
+    @property
+    def lines(self) -> int:
+        """How many of them are lines of batches."""
+        return self._lines
 
     def add(self, flight: Flight) -> None:
         with self._lock:
+            self._forget(flight.job.id)
             self._by_job[flight.job.id] = flight
+            self._lines += flight.job.batch_id is not None
 
     def remove(self, flight: Flight) -> None:
         with self._lock:
             if self._by_job.get(flight.job.id) is flight:
-                del self._by_job[flight.job.id]
+                self._forget(flight.job.id)
 
     def all(self) -> list[Flight]:
         with self._lock:
@@ -74,3 +82,7 @@ class Flights:
     def of(self, job_ids: Iterable[str]) -> list[Flight]:
         with self._lock:
             return [self._by_job[job_id] for job_id in job_ids if job_id in self._by_job]
+
+    def _forget(self, job_id: str) -> None:
+        flight = self._by_job.pop(job_id, None)
+        self._lines -= flight is not None and flight.job.batch_id is not None

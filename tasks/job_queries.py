@@ -125,6 +125,12 @@ def list_jobs(project_id: str, wanted: JobFilter) -> JobPage:
     return JobPage(items, has_more=len(rows) > wanted.limit)
 
 
+def lines(connection: Connection, job_ids: Sequence[str]) -> list[JobRecord]:
+    """Ended lines of batches by their ids, in no order."""
+    query = select(*_COLUMNS).where(Job.id == any_(literal(list(job_ids), ARRAY(Text))))
+    return [_record(row) for row in connection.execute(query).mappings()]
+
+
 def statuses(job_ids: Sequence[str]) -> dict[str, JobStatus]:
     """How jobs of whatever project stand, for those who already know that they may know."""
     if not job_ids:
@@ -142,7 +148,8 @@ def admitted(values: Mapping[str, Any]) -> JobRecord:
 
 
 def _visible(project_id: str) -> tuple[ColumnElement[bool], ...]:
-    return Job.project_id == project_id, Job.deleted_at.is_(None)
+    # A batch's lines are read with their batch.
+    return Job.project_id == project_id, Job.deleted_at.is_(None), Job.batch_id.is_(None)
 
 
 def _conditions(wanted: JobFilter) -> list[ColumnElement[bool]]:
@@ -203,6 +210,7 @@ def _positions(connection: Connection, job_ids: Sequence[str]) -> dict[str, int]
         .where(
             other.model == Job.model,
             other.status == JobStatus.QUEUED,
+            other.batch_id.is_(None),
             tuple_(other.rank, other.id) < tuple_(Job.rank, Job.id),
         )
         .limit(_POSITION_LIMIT)

@@ -53,6 +53,11 @@ def list_results(project_id: str, wanted: JobFilter) -> ResultPage:
         return ResultPage(_results(connection, page.items), page.has_more)
 
 
+def results_of_lines(connection: Connection, job_ids: Sequence[str]) -> dict[str, JobResult]:
+    """Lines of batches by their ids, for those who know that they may know them."""
+    return {result.job.id: result for result in _results(connection, job_queries.lines(connection, job_ids))}
+
+
 def prompts_of(token_ids: Sequence[int], lengths: Sequence[int] | None) -> tuple[tuple[int, ...], ...]:
     """The prompts of a row, where they stand one after the other."""
     if lengths is None:

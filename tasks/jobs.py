@@ -12,11 +12,13 @@ from typing import Any
 from sqlalchemy import Connection, Interval, bindparam, delete, func, insert, select, update
 
 from tasks import ledger
+from tasks.batch_progress import EndedLine, note_ended
 from tasks.models import Checkpoint, Job, JobStatus
 from tasks.pricing import TokenPrices, price
 from tasks.result import Choice
 from tasks.sampling import Sampling
 
+_WITHOUT_OUTPUT = (JobStatus.CANCELLED, JobStatus.EXPIRED)
 _TERMINAL_COLUMNS = (
     "status",
     "output_text",
@@ -30,6 +32,7 @@ _TERMINAL_COLUMNS = (
     "cost_usd",
     "error_code",
     "error_message",
+    "output_position",
 )
 
 
@@ -52,6 +55,7 @@ class ClaimedJob:
     deadline_in_seconds: float
     saved: tuple[Choice, ...] = ()
     listeners: tuple[str, ...] = ()
+    batch_id: str | None = None
 
     @property
     def plain(self) -> bool:
@@ -97,11 +101,13 @@ def end(connection: Connection, endings: Iterable[Ending]) -> list[str]:
     An ending is dropped where its job has ended before or was taken over since (``attempt``).
     """
     by_id = {ending.job_id: ending for ending in endings}
-    settlements, updates = [], []
+    settlements, updates, lines = [], [], []
     for row in _lock(connection, sorted(by_id)):
         ending = by_id[row.id]
         if ending.attempt != row.attempt:
             continue
+        if row.batch_id is not None and ending.status in _WITHOUT_OUTPUT:
+            ending = _bare(ending)
         cost_usd = _cost(ending, row)
         settlements.append(
             ledger.Settlement(
@@ -113,9 +119,14 @@ def end(connection: Connection, endings: Iterable[Ending]) -> list[str]:
                 cost_usd,
             )
         )
+        if row.batch_id is not None:
+            lines.append(_line(ending, row, cost_usd))
         updates.append(_terminal_values(ending, cost_usd))
     if updates:
         ended = [settlement.job_id for settlement in settlements]
+        positions = note_ended(connection, lines)
+        for values in updates:
+            values["new_output_position"] = positions.get(values["ended_id"])
         connection.execute(_END, updates)
         connection.execute(delete(Checkpoint).where(Checkpoint.job_id.in_(ended)))
         ledger.settle(connection, settlements)
@@ -161,6 +172,8 @@ def _lock(connection: Connection, job_ids: Sequence[str]) -> Sequence[Any]:
             Job.id,
             Job.project_id,
             Job.attempt,
+            Job.batch_id,
+            Job.line_number,
             Job.price_input_usd,
             Job.price_cached_input_usd,
             Job.price_output_usd,
@@ -179,6 +192,30 @@ def _cost(ending: Ending, row: Any) -> Decimal:
         prompt_tokens=ending.prompt_tokens,
         cached_tokens=ending.cached_tokens,
         completion_tokens=ending.completion_tokens,
+    )
+
+
+def _bare(ending: Ending) -> Ending:
+    """A line cut short with its batch has no line in the output, so it has no bill either (I4)."""
+    return Ending(
+        job_id=ending.job_id,
+        attempt=ending.attempt,
+        status=ending.status,
+        error_code=ending.error_code,
+        error_message=ending.error_message,
+    )
+
+
+def _line(ending: Ending, row: Any, cost_usd: Decimal) -> EndedLine:
+    return EndedLine(
+        job_id=row.id,
+        batch_id=row.batch_id,
+        line_number=row.line_number,
+        status=ending.status,
+        prompt_tokens=ending.prompt_tokens,
+        cached_tokens=ending.cached_tokens,
+        completion_tokens=ending.completion_tokens,
+        cost_usd=cost_usd,
     )
 
 
@@ -223,6 +260,7 @@ _REQUEUE = (
         status=JobStatus.QUEUED,
         owner=None,
         published_at=None,
+        slice_id=None,
         worker_losses=Job.worker_losses + bindparam("losses"),
     )
 )

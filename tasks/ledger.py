@@ -6,7 +6,18 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from sqlalchemy import Connection, Numeric, bindparam, delete, insert, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Numeric,
+    and_,
+    bindparam,
+    delete,
+    insert,
+    or_,
+    select,
+    update,
+)
 
 from tasks.db import transaction
 from tasks.errors import InsufficientQuota
@@ -58,10 +69,24 @@ def hold(connection: Connection, amounts_usd: Mapping[str, Mapping[str, Decimal]
     if rows:
         connection.execute(insert(Hold), rows)
     for project_id in sorted(amounts_usd):
-        amount_usd = sum(amounts_usd[project_id].values(), Decimal(0))
-        held = connection.execute(_HOLD, {"of_project": project_id, "more_usd": amount_usd})
-        if held.rowcount == 0:
-            raise InsufficientQuota
+        set_aside(connection, project_id, sum(amounts_usd[project_id].values(), Decimal(0)))
+
+
+def set_aside(connection: Connection, project_id: str, amount_usd: Decimal) -> None:
+    """Count holds that are written already, as the admitting transaction's last statement.
+
+    Raises:
+        InsufficientQuota: held and spent would exceed the project's limit.
+    """
+    held = connection.execute(_HOLD, {"of_project": project_id, "more_usd": amount_usd})
+    if held.rowcount == 0:
+        raise InsufficientQuota
+
+
+def covers(connection: Connection, project_id: str, amount_usd: Decimal) -> bool:
+    """Whether an amount could be set aside at this moment; only `set_aside` decides."""
+    query = select(Spend.project_id).where(_within_limit())
+    return connection.execute(query, {"of_project": project_id, "more_usd": amount_usd}).first() is not None
 
 
 def settle(connection: Connection, settlements: Sequence[Settlement]) -> None:
@@ -88,6 +113,14 @@ def settle(connection: Connection, settlements: Sequence[Settlement]) -> None:
                 spent_usd=Spend.spent_usd + spent[project_id],
             )
         )
+
+
+def available(project_id: str) -> Decimal | None:
+    """What may still be held; None where nothing limits it."""
+    query = select(Spend.limit_usd - Spend.held_usd - Spend.spent_usd).where(Spend.project_id == project_id)
+    with transaction() as connection:
+        amount: Decimal | None = connection.execute(query).scalar()
+        return amount
 
 
 def entries(project_id: str) -> list[LedgerLine]:
@@ -119,15 +152,17 @@ def _charge(settlement: Settlement) -> dict[str, object]:
     }
 
 
+def _within_limit() -> ColumnElement[bool]:
+    more_usd = bindparam("more_usd", type_=Numeric)
+    return and_(
+        Spend.project_id == bindparam("of_project"),
+        or_(Spend.limit_usd.is_(None), Spend.held_usd + Spend.spent_usd + more_usd <= Spend.limit_usd),
+    )
+
+
 # Built once: putting a statement together takes longer than running it, and every submit runs this one.
 _HOLD = (
     update(Spend)
-    .where(
-        Spend.project_id == bindparam("of_project"),
-        or_(
-            Spend.limit_usd.is_(None),
-            Spend.held_usd + Spend.spent_usd + bindparam("more_usd", type_=Numeric) <= Spend.limit_usd,
-        ),
-    )
+    .where(_within_limit())
     .values(held_usd=Spend.held_usd + bindparam("more_usd", type_=Numeric))
 )

@@ -4,7 +4,17 @@ from datetime import timedelta
 
 from sqlalchemy import delete, func
 
-from tasks import deletion, lost_jobs, outbox, stored_objects
+from tasks import (
+    batch_ending,
+    batch_file_sizes,
+    batch_validation,
+    deletion,
+    feeder,
+    lost_jobs,
+    outbox,
+    slices,
+    stored_objects,
+)
 from tasks.app import app
 from tasks.db import transaction
 from tasks.models import IdempotencyKey
@@ -35,6 +45,12 @@ def republish_lost_messages() -> int:
     return outbox.republish_lost()
 
 
+@app.task(name="tasks.maintenance.measure_batch_files")
+def measure_batch_files() -> int:
+    """Count how large the files of ended batches are."""
+    return batch_file_sizes.measure_ended()
+
+
 @app.task(name="tasks.maintenance.forget_idempotency_keys")
 def forget_idempotency_keys() -> int:
     """Delete idempotency keys past their time."""
@@ -53,3 +69,27 @@ def erase_deleted_jobs() -> int:
 def erase_stored_objects() -> int:
     """Erase files that were deleted or have expired, and what was never kept."""
     return stored_objects.erase_old()
+
+
+@app.task(name="tasks.maintenance.validate_batches")
+def validate_batches() -> int:
+    """Turn the files of new batches into jobs."""
+    return batch_validation.validate_waiting()
+
+
+@app.task(name="tasks.maintenance.feed_batches")
+def feed_batches() -> int:
+    """Hand lines of batches to the workers that have room."""
+    return feeder.feed()
+
+
+@app.task(name="tasks.maintenance.end_batches")
+def end_batches() -> int:
+    """End batches that were cancelled, have expired or failed, or are done."""
+    return batch_ending.end_due()
+
+
+@app.task(name="tasks.maintenance.forget_lost_slices")
+def forget_lost_slices() -> int:
+    """Take lines back whose message the broker has lost."""
+    return slices.forget_lost()

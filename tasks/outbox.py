@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import structlog
+from kombu import Queue
 from sqlalchemy import func, select, update
 
 from tasks import jobs
@@ -31,6 +32,7 @@ def relay() -> int:
         .where(
             Job.status == JobStatus.QUEUED,
             Job.published_at.is_(None),
+            Job.batch_id.is_(None),
             (Job.created_at < func.now() - _GRACE) | (Job.attempt > 0),
         )
         .order_by(Job.id)
@@ -60,12 +62,12 @@ def republish_lost() -> int:
     harmless, and not again before the same time has passed.
     """
     stale = func.now() - timedelta(seconds=settings().republish_after_seconds)
-    old = (Job.status == JobStatus.QUEUED, Job.published_at < stale)
+    old = (Job.status == JobStatus.QUEUED, Job.batch_id.is_(None), Job.published_at < stale)
     with transaction() as connection:
         models = connection.execute(select(Job.model).where(*old).distinct()).scalars().all()
     count = 0
     for model in models:
-        if depth(model) == 0:
+        if depth(queue_for(model)) == 0:
             with transaction() as connection:
                 statement = update(Job).where(*old, Job.model == model).values(published_at=None)
                 count += connection.execute(statement).rowcount
@@ -78,15 +80,15 @@ def forget_published() -> None:
         connection.execute(
             update(Job)
             .where(Job.status == JobStatus.QUEUED, Job.published_at.is_not(None))
-            .values(published_at=None)
+            .values(published_at=None, slice_id=None)
         )
 
 
-def depth(model: str) -> int:
-    """Messages ready in a model's queue; 0 where there is no such queue. Raises BrokerUnavailable."""
+def depth(queue: Queue) -> int:
+    """Messages ready in a queue; 0 where there is no such queue. Raises BrokerUnavailable."""
     with connected() as connection:
         try:
-            declared = queue_for(model)(connection.default_channel).queue_declare(passive=True)
+            declared = queue(connection.default_channel).queue_declare(passive=True)
         except connection.channel_errors:
             return 0
         return int(declared.message_count)

@@ -21,11 +21,12 @@ class Endpoint(StrEnum):
 
 
 class ServiceTier(StrEnum):
-    """How a job is ranked in the queue, and at which price."""
+    """How a job is ranked in the queue, and at which price. The last is for lines of batches alone."""
 
     PRIORITY = "priority"
     DEFAULT = "default"
     FLEX = "flex"
+    BATCH = "batch"
 
     @property
     def rank(self) -> int:

@@ -29,10 +29,22 @@ log = structlog.get_logger(__name__)
 PublishedJob = tuple[str, str]
 """A job's id and its model."""
 
+PublishedSlice = tuple[str, str, bool]
+"""A slice's id, its model, and whether it is to run alone."""
+
 
 def queue_for(model: str) -> Queue:
     """The queue of a model's jobs."""
-    name = f"{settings().queue_prefix}.generate.{re.sub(r'[^a-z0-9._-]', '-', model)}"
+    return _queue("generate", model)
+
+
+def slice_queue_for(model: str) -> Queue:
+    """The queue of the slices of batches that name a model."""
+    return _queue("batch", model)
+
+
+def _queue(kind: str, model: str) -> Queue:
+    name = f"{settings().queue_prefix}.{kind}.{re.sub(r'[^a-z0-9._-]', '-', model)}"
     return Queue(name, routing_key=name, durable=True, queue_arguments={"x-queue-type": "quorum"})
 
 
@@ -67,6 +79,13 @@ class ConfirmedPublisher:
                 self._send(job_id, model)
             self._await_confirms()
 
+    def publish_slices(self, published: Sequence[PublishedSlice]) -> None:
+        """As ``publish``; what a worker reads itself, beside the tasks that come to it."""
+        with broker_errors():
+            for slice_id, model, alone in published:
+                self._put(slice_queue_for(model), {"slice_id": slice_id, "alone": alone})
+            self._await_confirms()
+
     def close(self) -> None:
         self._connection.release()
 
@@ -83,24 +102,25 @@ class ConfirmedPublisher:
         return connection
 
     def _send(self, job_id: str, model: str) -> None:
-        target = queue_for(model)
+        task = self._app.amqp.as_task_v2(job_id, GENERATE_TASK, args=(job_id,), ignore_result=True)
+        # As `send_task` does it, less the routing and the signals, which take longer than the rest.
+        self._put(queue_for(model), task.body, headers=task.headers, **task.properties)
+
+    def _put(self, target: Queue, body: object, **properties: object) -> None:
         if target.name not in self._declared:
             target(self._connection.default_channel).declare()
             self._declared.add(target.name)
         self._last_tag += 1
         if self._confirms:
             self._unconfirmed.add(self._last_tag)
-        task = self._app.amqp.as_task_v2(job_id, GENERATE_TASK, args=(job_id,), ignore_result=True)
-        # As `send_task` does it, less the routing and the signals, which take longer than the rest.
         self._producer.publish(
-            task.body,
+            body,
             exchange=target.exchange,
             routing_key=target.routing_key,
-            headers=task.headers,
             serializer="json",
             delivery_mode=PERSISTENT_DELIVERY_MODE,
             retry=False,
-            **task.properties,
+            **properties,
         )
 
     def _await_confirms(self) -> None:
@@ -118,6 +138,27 @@ class ConfirmedPublisher:
 
     def _on_nack(self, delivery_tag: int, multiple: bool) -> None:
         self._refused = True
+
+
+class SlicePublisher:
+    """Publishes slices over a connection that it keeps."""
+
+    def __init__(self) -> None:
+        self._publisher: ConfirmedPublisher | None = None
+
+    def publish(self, published: Sequence[PublishedSlice]) -> None:
+        """Returns when the broker has every message. Raises BrokerUnavailable."""
+        if not published:
+            return
+        try:
+            if self._publisher is None:
+                self._publisher = ConfirmedPublisher()
+            self._publisher.publish_slices(published)
+        except BrokerUnavailable:
+            if self._publisher is not None:
+                self._publisher.close()
+                self._publisher = None
+            raise
 
 
 class BackgroundPublisher:

@@ -39,9 +39,18 @@ def estimate(queued: int, ended_in_window: int) -> int:
 
 def _queued_and_ended(model: str) -> tuple[int, int]:
     one = literal(1)
-    queued = select(one).where(Job.model == model, Job.status == JobStatus.QUEUED).limit(_COUNT_LIMIT)
+    # The lines of batches wait behind everybody else.
+    queued = (
+        select(one)
+        .where(Job.model == model, Job.status == JobStatus.QUEUED, Job.batch_id.is_(None))
+        .limit(_COUNT_LIMIT)
+    )
     since = func.now() - timedelta(seconds=_WINDOW_SECONDS)
-    ended = select(one).where(Job.model == model, Job.ended_at > since).limit(_COUNT_LIMIT)
+    ended = (
+        select(one)
+        .where(Job.model == model, Job.ended_at > since, Job.batch_id.is_(None))
+        .limit(_COUNT_LIMIT)
+    )
     counts = (
         select(func.count()).select_from(query.subquery()).scalar_subquery() for query in (queued, ended)
     )

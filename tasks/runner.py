@@ -12,7 +12,7 @@ from inference.errors import EngineStopped, InvalidGeneration
 from tasks import events, generation, jobs
 from tasks.backoff import Backoff
 from tasks.broadcast import Broadcast
-from tasks.claiming import claim
+from tasks.claiming import claim, claim_slice
 from tasks.db import transaction
 from tasks.errors import DatabaseUnavailable
 from tasks.finisher import Finisher
@@ -74,11 +74,29 @@ class JobRunner:
                 return
             # Another one's, where that goes first.
             structlog.contextvars.bind_contextvars(job_id=job.id)
-            flight = Flight(job, listeners=set(job.listeners))
-            self._flights.add(flight)
-            self._broadcast.add_listeners(flight)
+            flight = self._prepare(job)
             self._take_off(flight)
             flight.landed.wait(settings().early_ack_seconds)
+
+    def run_slice(self, slice_id: str) -> int:
+        """Start the lines of a slice; returns how many there were to be had.
+
+        From the claim on, the lease guards them, as it does every job.
+        """
+        claimed = self._claim_slice(slice_id)
+        for flight in [self._prepare(job) for job in claimed]:
+            self._take_off(flight)
+        log.info("slice taken", action="slice_taken", slice_id=slice_id, lines=len(claimed))
+        return len(claimed)
+
+    def lines_running(self) -> int:
+        """How many lines of batches are on their way through the engine."""
+        return self._flights.lines
+
+    @property
+    def leaving(self) -> bool:
+        """Whether nothing more is claimed here."""
+        return self._leaving.is_set()
 
     def drain(self, grace_seconds: float) -> None:
         """Claim nothing more, let jobs finish for a while, hand the rest back."""
@@ -110,6 +128,25 @@ class JobRunner:
                 log.warning("database away, claim kept", action="claim_deferred")
                 self._leaving.wait(backoff.next_seconds())
         return None
+
+    def _claim_slice(self, slice_id: str) -> list[jobs.ClaimedJob]:
+        backoff = Backoff()
+        while not self._leaving.is_set():
+            try:
+                with transaction() as connection:
+                    return claim_slice(
+                        connection, slice_id, self._identity.id, self._identity.system_fingerprint
+                    )
+            except DatabaseUnavailable:
+                log.warning("database away, slice kept", action="slice_deferred")
+                self._leaving.wait(backoff.next_seconds())
+        return []
+
+    def _prepare(self, job: jobs.ClaimedJob) -> Flight:
+        flight = Flight(job, listeners=set(job.listeners))
+        self._flights.add(flight)
+        self._broadcast.add_listeners(flight)
+        return flight
 
     def _take_off(self, flight: Flight) -> None:
         def end(ending: jobs.Ending) -> None:

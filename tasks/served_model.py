@@ -10,8 +10,10 @@ from inference.encoder_loader import load_encoder
 from inference.engine import Engine
 from inference.loader import load_model
 from tasks.fingerprint import fingerprint
+from tasks.queue import slice_queue_for
 from tasks.runner import JobEngine, JobRunner
 from tasks.settings import settings
+from tasks.slice_consumer import SliceConsumer
 from tasks.text_engine import TextEngine
 from tasks.vector_engine import VectorEngine
 from tasks.worker_identity import WorkerIdentity
@@ -40,8 +42,11 @@ class ServedModel:
         )
         self.runner = JobRunner(job_engine, identity)
         self.runner.start()
+        self._slices = SliceConsumer(slice_queue_for(spec.name), self.runner, settings().worker_slots)
+        self._slices.start()
 
     def close(self) -> None:
+        self._slices.stop()
         self.runner.close()
         self._engine.stop()
 

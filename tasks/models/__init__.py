@@ -2,6 +2,7 @@
 
 from tasks.models.api_key import ApiKey
 from tasks.models.base import Base
+from tasks.models.batch import Batch, BatchInvalidLine
 from tasks.models.checkpoint import Checkpoint
 from tasks.models.conversation import Conversation, ConversationItem, RemovedConversationItem
 from tasks.models.file import File
@@ -20,6 +21,8 @@ from tasks.models.worker import Worker
 __all__ = [
     "ApiKey",
     "Base",
+    "Batch",
+    "BatchInvalidLine",
     "Checkpoint",
     "Conversation",
     "ConversationItem",

@@ -47,7 +47,11 @@ class Job(Base):
             "(status IN ('queued', 'in_progress')) = (ended_at IS NULL)", name="ended_at_is_set_when_ended"
         ),
         CheckConstraint("(status = 'in_progress') = (owner IS NOT NULL)", name="owned_while_in_progress"),
-        Index("ix_jobs_project_id_id", "project_id", "id"),
+        CheckConstraint(
+            "(batch_id IS NULL) = (line_number IS NULL) AND (batch_id IS NULL) = (custom_id IS NULL)",
+            name="line_of_a_batch",
+        ),
+        Index("ix_jobs_project_id_id", "project_id", "id", postgresql_where=text("batch_id IS NULL")),
         Index(
             "ix_jobs_metadata",
             "metadata",
@@ -55,7 +59,13 @@ class Job(Base):
             postgresql_ops={"metadata": "jsonb_path_ops"},
             postgresql_where=text("metadata <> '{}'"),
         ),
-        Index("ix_jobs_queued", "model", "rank", "id", postgresql_where=text("status = 'queued'")),
+        Index(
+            "ix_jobs_queued",
+            "model",
+            "rank",
+            "id",
+            postgresql_where=text("status = 'queued' AND batch_id IS NULL"),
+        ),
         Index(
             "ix_jobs_conversation_id_id",
             "conversation_id",
@@ -69,7 +79,29 @@ class Job(Base):
         ),
         Index("ix_jobs_in_progress", "owner", postgresql_where=text("status = 'in_progress'")),
         Index(
-            "ix_jobs_unpublished", "id", postgresql_where=text("status = 'queued' AND published_at IS NULL")
+            "ix_jobs_unpublished",
+            "id",
+            postgresql_where=text("status = 'queued' AND published_at IS NULL AND batch_id IS NULL"),
+        ),
+        Index(
+            "ix_jobs_unfed",
+            "batch_id",
+            "worker_losses",
+            "prefix_line",
+            "line_number",
+            postgresql_where=text("status = 'queued' AND slice_id IS NULL AND batch_id IS NOT NULL"),
+        ),
+        Index(
+            "ix_jobs_fed",
+            "model",
+            "slice_id",
+            postgresql_where=text("status = 'queued' AND slice_id IS NOT NULL"),
+        ),
+        Index(
+            "ix_jobs_batch_id_output_position",
+            "batch_id",
+            "output_position",
+            postgresql_where=text("batch_id IS NOT NULL"),
         ),
         Index("ix_jobs_model_ended_at", "model", "ended_at", postgresql_where=text("ended_at IS NOT NULL")),
         Index("ix_jobs_expiring", "expires_at", postgresql_where=text("status IN ('queued', 'in_progress')")),
@@ -89,6 +121,15 @@ class Job(Base):
         server_default="false", comment="to be read at its endpoint's own address"
     )
     conversation_id: Mapped[Id | None]
+
+    batch_id: Mapped[Id | None] = mapped_column(ForeignKey("batches.id"), comment="null: no line of a batch")
+    line_number: Mapped[int | None] = mapped_column(comment="in the batch's file, from 1")
+    custom_id: Mapped[str | None]
+    prefix_line: Mapped[int | None] = mapped_column(comment="the first line whose prompt begins alike")
+    slice_id: Mapped[Id | None] = mapped_column(comment="what it was last handed to the workers in")
+    output_position: Mapped[int | None] = mapped_column(
+        comment="its place among the batch's ended lines, from 1"
+    )
 
     request: Mapped[dict[str, Any]] = mapped_column(JSONB, comment="the validated body the client sent")
     metadata_: Mapped[dict[str, str]] = mapped_column("metadata", JSONB, server_default="{}")

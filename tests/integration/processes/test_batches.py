@@ -1,0 +1,124 @@
+"""Whatever dies during a batch: nothing is lost, nothing is billed twice."""
+
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tasks.batch import BatchStatus
+from tasks.batch_results import finished_lines
+from tasks.batches import cancel_batch
+from tasks.migrate import upgrade
+from tests.integration.processes.batch_platform import MODEL, BatchPlatform, batch_platform, line, lines
+from tests.services.fixtures import Broker
+from tests.services.postgres import PostgresServer
+from tests.services.rabbitmq import RabbitMQServer
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def platform(database_url: str, rabbitmq: Broker, tmp_path: Path) -> Iterator[BatchPlatform]:
+    prefix = f"{rabbitmq.queue_prefix}-{uuid.uuid4().hex[:6]}"
+    with batch_platform(tmp_path, database_url, rabbitmq.url, prefix) as started:
+        yield started
+
+
+def test_worker_killed_during_a_batch_loses_no_line_and_bills_none_twice(platform: BatchPlatform) -> None:
+    platform.start_scheduler()
+    killed, other = platform.start_workers(2)
+    batch = platform.put(lines(600, max_tokens=32))
+    platform.wait_for_lines(batch.id, 50)
+    killed.kill()
+    ended = platform.wait_for_end(batch.id)
+    assert other.running
+    assert (ended.status, ended.completed, ended.failed) == (BatchStatus.COMPLETED, 600, 0)
+    assert ended.output_tokens == 600 * 32
+    platform.assert_agrees(ended)
+
+
+def test_scheduler_killed_during_validation_and_during_the_run_is_replaced(platform: BatchPlatform) -> None:
+    scheduler = platform.start_scheduler()
+    batch = platform.put(lines(3000, max_tokens=16))
+    time.sleep(1)
+    scheduler.kill()
+    assert platform.batch(batch.id).status in (BatchStatus.VALIDATING, BatchStatus.IN_PROGRESS)
+    platform.start_worker()
+    scheduler = platform.start_scheduler()
+    platform.wait_for_lines(batch.id, 50)
+    scheduler.kill()
+    # Two at once do no harm either.
+    platform.start_scheduler()
+    platform.start_scheduler()
+    ended = platform.wait_for_end(batch.id)
+    assert (ended.status, ended.completed) == (BatchStatus.COMPLETED, 3000)
+    platform.assert_agrees(ended)
+
+
+def test_line_that_kills_its_worker_fails_alone(platform: BatchPlatform) -> None:
+    platform.start_scheduler()
+    content = lines(100)
+    content[49] = line(50, "poison", 64)
+    batch = platform.put(content)
+    until = time.monotonic() + 170
+    worker = None
+    while not platform.batch(batch.id).status.ended:
+        assert time.monotonic() < until, platform.batch(batch.id)
+        if worker is None or not worker.running:
+            worker = platform.start(
+                "worker", "-m", "tests.integration.processes.poisoned_worker", test_poison="poison"
+            )
+        time.sleep(0.2)
+    ended = platform.batch(batch.id)
+    assert (ended.status, ended.completed, ended.failed) == (BatchStatus.COMPLETED, 99, 1)
+    (failed,) = finished_lines(ended, "error")
+    assert (failed.line_number, failed.code) == (50, "worker_lost")
+    platform.assert_agrees(ended)
+
+
+def test_cancel_during_the_run_stops_at_once_and_bills_what_was_answered(platform: BatchPlatform) -> None:
+    platform.start_scheduler()
+    platform.start_worker()
+    batch = platform.put(lines(1000))
+    platform.wait_for_lines(batch.id, 50)
+    cancel_batch(platform.principal.project_id, batch.id)
+    cancel_batch(platform.principal.project_id, batch.id)
+    ended = platform.wait_for_end(batch.id, seconds=30)
+    assert ended.status is BatchStatus.CANCELLED
+    assert 50 <= ended.completed < 1000
+    assert sum(1 for _ in finished_lines(ended, "output")) == ended.completed
+    platform.assert_agrees(ended)
+
+
+def test_interactive_request_during_a_full_batch_is_answered_long_before_it(platform: BatchPlatform) -> None:
+    platform.start_web()
+    platform.start_scheduler()
+    platform.start_worker()
+    batch = platform.put(lines(800))
+    platform.wait_for_lines(batch.id, 50)
+    job = platform.submit(type="completion", model=MODEL, prompt="Hello", max_tokens=8)
+    platform.wait_for(job["id"], "completed")
+    # In the time of a few lines: it did not wait behind those in the queue, or even in the engine.
+    assert platform.batch(batch.id).completed < 500
+    cancel_batch(platform.principal.project_id, batch.id)
+    platform.assert_agrees(platform.wait_for_end(batch.id))
+
+
+def test_broker_restarted_during_a_batch_delays_it_and_loses_nothing(
+    private_postgres: PostgresServer, private_rabbitmq: RabbitMQServer, tmp_path: Path
+) -> None:
+    url = private_postgres.create_database(f"test_{uuid.uuid4().hex}")
+    upgrade(url)
+    with batch_platform(tmp_path, url, private_rabbitmq.url, f"t{uuid.uuid4().hex[:6]}") as platform:
+        platform.start_scheduler()
+        platform.start_worker()
+        batch = platform.put(lines(600, max_tokens=32))
+        platform.wait_for_lines(batch.id, 50)
+        private_rabbitmq.kill()
+        time.sleep(2)
+        private_rabbitmq.start()
+        ended = platform.wait_for_end(batch.id)
+        assert (ended.status, ended.completed) == (BatchStatus.COMPLETED, 600)
+        platform.assert_agrees(ended)
