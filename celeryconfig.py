@@ -87,6 +87,10 @@ beat_schedule = {
         "task": "tasks.maintenance.erase_stored_objects",
         "schedule": timedelta(minutes=1),
     },
+    "measure files of ended batches": {
+        "task": "tasks.maintenance.measure_batch_files",
+        "schedule": timedelta(seconds=5),
+    },
     "forget old idempotency keys": {
         "task": "tasks.maintenance.forget_idempotency_keys",
         "schedule": timedelta(minutes=10),

@@ -10,8 +10,14 @@ from sqlalchemy import Connection, RowMapping, func, insert, select, update
 from tasks.batch import BatchRecord, BatchStatus
 from tasks.batch_plan import BatchPlan
 from tasks.db import transaction
-from tasks.errors import BatchAlreadyEnded, BatchNotFound, BatchStillRunning, InvalidRequest
-from tasks.files import get_file
+from tasks.errors import (
+    BatchAlreadyEnded,
+    BatchNotFound,
+    BatchStillRunning,
+    FileNotFound,
+    InvalidRequest,
+)
+from tasks.files import FileRecord, get_file
 from tasks.ids import new_id
 from tasks.keys import Principal
 from tasks.models import Batch
@@ -36,12 +42,7 @@ def create_batch(principal: Principal, wanted: BatchPlan) -> BatchRecord:
         FileNotFound: also for another project's file.
         InvalidRequest: the file is not for batches.
     """
-    file = get_file(principal.project_id, wanted.input_file_id)
-    if file.purpose != _INPUT_PURPOSE:
-        raise InvalidRequest(
-            f"The file {file.id!r} has the purpose {file.purpose!r}; a batch needs {_INPUT_PURPOSE!r}.",
-            param="input_file_id",
-        )
+    input_file(principal.project_id, wanted.input_file_id)
     values = {
         "endpoint": wanted.endpoint,
         "input_file_id": wanted.input_file_id,
@@ -55,6 +56,25 @@ def create_batch(principal: Principal, wanted: BatchPlan) -> BatchRecord:
     }
     with transaction() as connection:
         return _insert(connection, principal, values)
+
+
+def input_file(project_id: str, file_id: str) -> FileRecord:
+    """A file that batches can be made of.
+
+    Raises:
+        FileNotFound: also for another project's file.
+        InvalidRequest: the file is not for batches.
+    """
+    try:
+        file = get_file(project_id, file_id)
+    except FileNotFound as error:
+        raise FileNotFound(error.message, param="input_file_id") from None
+    if file.purpose != _INPUT_PURPOSE:
+        raise InvalidRequest(
+            f"The file {file.id!r} has the purpose {file.purpose!r}; a batch needs {_INPUT_PURPOSE!r}.",
+            param="input_file_id",
+        )
+    return file
 
 
 def retry_batch(principal: Principal, batch_id: str) -> BatchRecord:

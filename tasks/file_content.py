@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from itertools import chain
 
+from tasks import batch_files
 from tasks.errors import FileNotFound
 from tasks.files import FileRecord
 from tasks.storage import ObjectMissing, storage
@@ -10,6 +11,8 @@ from tasks.storage import ObjectMissing, storage
 
 def content_length(file: FileRecord) -> int:
     """How many bytes there are to read now. Raises FileNotFound."""
+    if file.view is not None:
+        return batch_files.view_length(file)
     _stored_key(file)
     return file.bytes
 
@@ -21,12 +24,16 @@ def open_content(file: FileRecord, start: int = 0, end: int | None = None) -> It
 
     Raises FileNotFound, StorageUnavailable.
     """
-    pieces = storage().read(_stored_key(file), start, file.bytes if end is None else end)
+    pieces = batch_files.open_view(file, start, end) if file.view is not None else _stored(file, start, end)
     try:
         first = next(pieces, b"")
     except ObjectMissing:
         raise _not_found(file) from None
     return chain([first], pieces)
+
+
+def _stored(file: FileRecord, start: int, end: int | None) -> Iterator[bytes]:
+    return storage().read(_stored_key(file), start, file.bytes if end is None else end)
 
 
 def _stored_key(file: FileRecord) -> str:

@@ -115,6 +115,14 @@ def settle(connection: Connection, settlements: Sequence[Settlement]) -> None:
         )
 
 
+def available(project_id: str) -> Decimal | None:
+    """What may still be held; None where nothing limits it."""
+    query = select(Spend.limit_usd - Spend.held_usd - Spend.spent_usd).where(Spend.project_id == project_id)
+    with transaction() as connection:
+        amount: Decimal | None = connection.execute(query).scalar()
+        return amount
+
+
 def entries(project_id: str) -> list[LedgerLine]:
     """A project's ledger, oldest first."""
     columns = (

@@ -4,7 +4,17 @@ from datetime import timedelta
 
 from sqlalchemy import delete, func
 
-from tasks import batch_ending, batch_validation, deletion, feeder, lost_jobs, outbox, slices, stored_objects
+from tasks import (
+    batch_ending,
+    batch_file_sizes,
+    batch_validation,
+    deletion,
+    feeder,
+    lost_jobs,
+    outbox,
+    slices,
+    stored_objects,
+)
 from tasks.app import app
 from tasks.db import transaction
 from tasks.models import IdempotencyKey
@@ -33,6 +43,12 @@ def expire_jobs() -> int:
 def republish_lost_messages() -> int:
     """Publish jobs again whose message the broker has lost."""
     return outbox.republish_lost()
+
+
+@app.task(name="tasks.maintenance.measure_batch_files")
+def measure_batch_files() -> int:
+    """Count how large the files of ended batches are."""
+    return batch_file_sizes.measure_ended()
 
 
 @app.task(name="tasks.maintenance.forget_idempotency_keys")

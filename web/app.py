@@ -5,6 +5,7 @@ from flask import Flask
 from tasks.settings import settings
 from web import auth, docs, errors, limits, requests
 from web.api import (
+    batches,
     chat,
     completions,
     conversations,
@@ -40,6 +41,7 @@ def create_app(threads: int | None = None) -> Flask:
     app.register_blueprint(embeddings.blueprint)
     app.register_blueprint(responses.blueprint)
     app.register_blueprint(conversations.blueprint)
+    app.register_blueprint(batches.blueprint)
     app.register_blueprint(files.blueprint)
     app.register_blueprint(uploads.blueprint)
     docs.install(app)

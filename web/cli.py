@@ -5,6 +5,7 @@ from pydantic import ValidationError
 
 from inference.errors import CatalogError, InferenceError
 from tasks.errors import TokenmillError
+from web.commands.batch import batch
 from web.commands.db import db
 from web.commands.demo import demo
 from web.commands.keys import keys
@@ -63,7 +64,7 @@ def cli() -> None:
     """
 
 
-for command in (serve, demo, web, worker, scheduler, db, projects, keys):
+for command in (serve, demo, web, worker, scheduler, db, projects, keys, batch):
     cli.add_command(command)
 
 

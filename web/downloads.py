@@ -12,19 +12,33 @@ from tasks.files import FileRecord
 
 def download(file: FileRecord) -> Response:
     """The file as it is now. Raises FileNotFound, RequestedRangeNotSatisfiable."""
-    length = file_content.content_length(file)
     wanted = _wanted_range(file)
-    start, end = (0, length) if wanted is None else _span(wanted, length)
-    response = Response(file_content.open_content(file, start, end), mimetype="application/octet-stream")
-    response.content_length = end - start
+    response = _whole(file) if wanted is None else _part(file, wanted)
+    response.mimetype = "application/octet-stream"
     response.accept_ranges = "bytes"
     response.headers["Cache-Control"] = "private, no-cache"
     response.headers.set("Content-Disposition", "attachment", **_filename(file.filename))
-    if wanted is not None:
-        response.status_code = 206
-        response.content_range.set(start, end, length)
     if file.sha256 is not None:
         response.set_etag(file.sha256)
+    return response
+
+
+def _whole(file: FileRecord) -> Response:
+    response = Response(file_content.open_content(file))
+    if file.view is None:
+        response.content_length = file_content.content_length(file)
+    else:
+        # Werkzeug would hold all of it in memory to tell its length.
+        response.automatically_set_content_length = False
+    return response
+
+
+def _part(file: FileRecord, wanted: Range) -> Response:
+    length = file_content.content_length(file)
+    start, end = _span(wanted, length)
+    response = Response(file_content.open_content(file, start, end), 206)
+    response.content_length = end - start
+    response.content_range.set(start, end, length)
     return response
 
 

@@ -40,6 +40,7 @@ _ANSWERS: dict[type[errors.TokenmillError], Answer] = {
     errors.ResponseNotFound: Answer(404, INVALID),
     errors.ConversationNotFound: Answer(404, INVALID),
     errors.ItemNotFound: Answer(404, INVALID),
+    errors.BatchNotFound: Answer(404, INVALID),
     errors.FileNotFound: Answer(404, INVALID),
     errors.UploadNotFound: Answer(404, INVALID),
     errors.FileTooLarge: Answer(413, INVALID),
@@ -47,6 +48,8 @@ _ANSWERS: dict[type[errors.TokenmillError], Answer] = {
     errors.KeyNotFound: Answer(404, INVALID),
     # The SDK retries 409 and 429 by itself; neither of these mends that way.
     errors.JobAlreadyEnded: Answer(409, INVALID, _GIVE_UP),
+    errors.BatchAlreadyEnded: Answer(409, INVALID, _GIVE_UP),
+    errors.BatchStillRunning: Answer(409, INVALID, _GIVE_UP),
     errors.IdempotencyKeyReused: Answer(409, INVALID, _GIVE_UP),
     errors.JobCancelled: Answer(409, INVALID, _GIVE_UP),
     errors.UploadNotPending: Answer(409, INVALID, _GIVE_UP),

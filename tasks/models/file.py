@@ -13,6 +13,11 @@ class File(Base):
             "(storage_key IS NULL) = (batch_id IS NOT NULL AND view IS NOT NULL)", name="stored_or_a_view"
         ),
         CheckConstraint("view IN ('output', 'error')", name="view_known"),
+        Index(
+            "ix_files_unmeasured",
+            "batch_id",
+            postgresql_where=text("view IS NOT NULL AND sha256 IS NULL AND deleted_at IS NULL"),
+        ),
         Index("ix_files_project_id_id", "project_id", "id", postgresql_where=text("deleted_at IS NULL")),
     )
 
@@ -21,7 +26,7 @@ class File(Base):
     filename: Mapped[str]
     purpose: Mapped[str]
     bytes: Mapped[int] = mapped_column(BigInteger)
-    sha256: Mapped[str | None] = mapped_column(comment="hexadecimal; null for views")
+    sha256: Mapped[str | None] = mapped_column(comment="hexadecimal; null for views that may still grow")
     # What is erased from storage is erased here.
     storage_key: Mapped[Id | None] = mapped_column(
         ForeignKey("stored_objects.key", ondelete="CASCADE"), unique=True, comment="null for views"

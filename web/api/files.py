@@ -4,6 +4,7 @@ from flask import Blueprint, Response, request
 from pydantic import BaseModel
 
 from tasks import files
+from tasks.batch_file_sizes import measured
 from tasks.incoming import receive_file
 from tasks.settings import settings
 from tasks.wire.files import FILE_FORM, FileBody, FileDeleted, FileListBody, file_body, file_list_body
@@ -58,7 +59,7 @@ def index() -> Response:
     )
 )
 def read(file_id: str) -> Response:
-    return _json(file_body(files.get_file(auth.principal().project_id, file_id)))
+    return _json(file_body(measured(files.get_file(auth.principal().project_id, file_id))))
 
 
 @blueprint.get("/<id:file_id>/content")

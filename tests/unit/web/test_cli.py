@@ -24,6 +24,11 @@ COMMANDS = (
     ["keys", "create"],
     ["keys", "list"],
     ["keys", "revoke"],
+    ["batch"],
+    ["batch", "run"],
+    ["batch", "list"],
+    ["batch", "status"],
+    ["batch", "cancel"],
 )
 
 
@@ -155,3 +160,50 @@ def test_worker_for_an_unknown_model_is_refused(
     result = run("worker", "--model", "gpt-9")
     assert result.exit_code == 1
     assert "gpt-9" in one_line(result)
+
+
+TABLE = "id,text\n1,one\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "arguments", "why"),
+    [
+        ("in.csv", TABLE, (), "A table needs --prompt and --model"),
+        ("in.csv", TABLE, ("--prompt", "x", "--model", "m", "--endpoint", "/v1/responses"), "run as chats"),
+        ("in.jsonl", "{}\n", ("--prompt", "x"), "are for tables"),
+    ],
+)
+def test_batch_command_that_is_wrong_says_so(
+    tmp_path: Path, name: str, content: str, arguments: tuple[str, ...], why: str
+) -> None:
+    (tmp_path / name).write_text(content, "utf-8")
+    result = run("batch", "run", str(tmp_path / name), "--key", "k", *arguments)
+    assert result.exit_code == 2
+    assert why in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "arguments", "why"),
+    [
+        ("in.csv", TABLE, ("--prompt", "{word}"), "the column 'word'"),
+        ("in.csv", "answer,text\n1,one\n", ("--prompt", "x"), "--prefix"),
+        ("in.jsonl", "not json\n", (), "no request with a `url`"),
+        ("in.jsonl", "", (), "no request with a `url`"),
+        ("in.jsonl", "{}\n", ("-o", "nowhere/out.jsonl"), "no folder nowhere"),
+        ("in.jsonl", "{}\n", ("-o", "in.jsonl"), "would overwrite"),
+    ],
+)
+def test_batch_input_that_can_not_be_used_is_told_in_one_line(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    content: str,
+    arguments: tuple[str, ...],
+    why: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path(name).write_text(content, "utf-8")
+    model = ("--model", "m") if name == "in.csv" else ()
+    result = run("batch", "run", name, "--key", "k", *model, *arguments)
+    assert result.exit_code == 1
+    assert why in one_line(result)
