@@ -16,7 +16,8 @@ from tests.services.fixtures import Broker
 from tests.services.postgres import PostgresServer
 from tests.services.rabbitmq import RabbitMQServer
 
-pytestmark = pytest.mark.slow
+# Each starts several processes, one after the other.
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(480)]
 
 
 @pytest.fixture
@@ -41,7 +42,7 @@ def test_worker_killed_during_a_batch_loses_no_line_and_bills_none_twice(platfor
 
 def test_scheduler_killed_during_validation_and_during_the_run_is_replaced(platform: BatchPlatform) -> None:
     scheduler = platform.start_scheduler()
-    batch = platform.put(lines(3000, max_tokens=16))
+    batch = platform.put(lines(1000, max_tokens=16))
     time.sleep(1)
     scheduler.kill()
     assert platform.batch(batch.id).status in (BatchStatus.VALIDATING, BatchStatus.IN_PROGRESS)
@@ -53,12 +54,10 @@ def test_scheduler_killed_during_validation_and_during_the_run_is_replaced(platf
     platform.start_scheduler()
     platform.start_scheduler()
     ended = platform.wait_for_end(batch.id)
-    assert (ended.status, ended.completed) == (BatchStatus.COMPLETED, 3000)
+    assert (ended.status, ended.completed) == (BatchStatus.COMPLETED, 1000)
     platform.assert_agrees(ended)
 
 
-# Four workers start, one after the other.
-@pytest.mark.timeout(480)
 def test_line_that_kills_its_worker_fails_alone(platform: BatchPlatform) -> None:
     platform.start_scheduler()
     content = lines(100)
