@@ -57,9 +57,7 @@ def measure(count: int, rounds: int) -> None:
         new = NewFile(filename="bench.jsonl", purpose="batch", expires_in_seconds=86_400)
         file = create_file(project.id, new, incoming)
         before = _most_memory()
-        batch = create_batch(
-            principal, BatchPlan(endpoint=Endpoint.CHAT_COMPLETIONS, input_file_id=file.id)
-        )
+        batch = create_batch(principal, BatchPlan(endpoint=Endpoint.CHAT_COMPLETIONS, input_file_id=file.id))
         started = time.monotonic()
         batch_validation.validate_waiting()
         _report("validated and admitted", count, time.monotonic() - started)

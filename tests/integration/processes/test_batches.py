@@ -57,12 +57,14 @@ def test_scheduler_killed_during_validation_and_during_the_run_is_replaced(platf
     platform.assert_agrees(ended)
 
 
+# Four workers start, one after the other.
+@pytest.mark.timeout(480)
 def test_line_that_kills_its_worker_fails_alone(platform: BatchPlatform) -> None:
     platform.start_scheduler()
     content = lines(100)
     content[49] = line(50, "poison", 64)
     batch = platform.put(content)
-    until = time.monotonic() + 170
+    until = time.monotonic() + 450
     worker = None
     while not platform.batch(batch.id).status.ended:
         assert time.monotonic() < until, platform.batch(batch.id)
