@@ -123,6 +123,20 @@ def _create_batches() -> None:
                 "cancelled",
             )
         ),
+        *_batch_constraints(),
+        postgresql_with={"fillfactor": "50"},
+    )
+    op.create_index("ix_batches_project_id_id", "batches", ["project_id", "id"])
+    op.create_index(
+        "ix_batches_open",
+        "batches",
+        ["status", "id"],
+        postgresql_where=sa.text("status IN ('validating', 'in_progress', 'cancelling')"),
+    )
+
+
+def _batch_constraints() -> tuple[sa.Constraint, ...]:
+    return (
         sa.PrimaryKeyConstraint("id", name=op.f("pk_batches")),
         sa.ForeignKeyConstraint(["project_id"], ["projects.id"], name=op.f("fk_batches_project_id_projects")),
         sa.ForeignKeyConstraint(["api_key_id"], ["api_keys.id"], name=op.f("fk_batches_api_key_id_api_keys")),
@@ -139,14 +153,6 @@ def _create_batches() -> None:
             "ends_as IN ('cancelled', 'expired', 'failed')", name=op.f("ck_batches_ends_as_known")
         ),
         sa.CheckConstraint("unfinished >= 0", name=op.f("ck_batches_unfinished_not_negative")),
-        postgresql_with={"fillfactor": "50"},
-    )
-    op.create_index("ix_batches_project_id_id", "batches", ["project_id", "id"])
-    op.create_index(
-        "ix_batches_open",
-        "batches",
-        ["status", "id"],
-        postgresql_where=sa.text("status IN ('validating', 'in_progress', 'cancelling')"),
     )
 
 

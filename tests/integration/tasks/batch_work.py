@@ -19,6 +19,7 @@ from tasks.runner import JobRunner
 from tasks.text_engine import TextEngine
 from tasks.worker_identity import WorkerIdentity
 from tests.integration.tasks.conftest import MODEL
+from tests.integration.tasks.publications import Publications
 from tests.integration.tasks.scripted_engine import ScriptedEngine, ScriptedGeneration
 from tests.integration.tasks.stored_files import put_file
 
@@ -85,19 +86,6 @@ _CHARGES = text("""
         coalesce(sum(entries.completion_tokens), 0)
     FROM ledger_entries AS entries JOIN jobs ON jobs.id = entries.job_id WHERE batch_id = :batch
 """)
-
-
-class Publications(list[tuple[str, str, bool]]):
-    """The slices that were published, in place of a broker."""
-
-    def publish(self, published: Sequence[tuple[str, str, bool]]) -> None:
-        self.extend(published)
-
-    def take(self) -> list[tuple[str, bool]]:
-        """What came since the last time."""
-        taken = [(slice_id, alone) for slice_id, _, alone in self]
-        self.clear()
-        return taken
 
 
 class BatchWorker:

@@ -2,15 +2,18 @@
 
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
-from tasks import db, keys, price_book, projects, queue, readiness, retry_after
+from tasks import db, feeder, keys, price_book, projects, queue, readiness, retry_after
 from tasks.admission import Submission, submit
 from tasks.keys import Principal
 from tasks.settings import settings
 from tasks.wire.job import JOB_REQUEST
 from tasks.wire.job_plan import job_plan
+from tests.integration.tasks.file_storage import use_storage
+from tests.integration.tasks.publications import Publications
 
 MODEL = "smollm2-135m-instruct"
 
@@ -75,3 +78,17 @@ def submit_job(principal: Principal) -> Callable[..., Submission]:
         )
 
     return submit_with
+
+
+@pytest.fixture
+def batch_storage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder for the files of batches."""
+    use_storage(str(tmp_path), monkeypatch)
+
+
+@pytest.fixture
+def publications(monkeypatch: pytest.MonkeyPatch) -> Publications:
+    """What the feeder publishes."""
+    found = Publications()
+    monkeypatch.setattr(feeder, "_publisher", found)
+    return found
