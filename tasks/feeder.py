@@ -109,9 +109,10 @@ def _cut_suspects(connection: Connection, model: str, batches: Sequence[OpenBatc
     """Slices of lines that saw a worker die."""
     found: list[Slice] = []
     query = (
-        select(Job.batch_id, Job.worker_losses)
+        select(Batch.id, Job.worker_losses)
+        .join(Job, Job.batch_id == Batch.id)
         .where(
-            Job.batch_id.in_([batch.id for batch in batches]),
+            Batch.id.in_([batch.id for batch in batches]),
             Job.status == JobStatus.QUEUED,
             Job.slice_id.is_(None),
             Job.worker_losses > 0,
