@@ -20,7 +20,7 @@ from tasks.batch import BatchRecord, BatchStatus
 from tasks.batch_results import finished_lines
 from tasks.migrate import upgrade
 from tasks.planning import find_model, renderer_of
-from tasks.settings import settings
+from tasks.settings import Settings, settings
 from tests.integration.processes.batch_platform import MODEL, BatchPlatform, batch_platform, line
 from tests.services import rabbitmq
 from tests.services.postgres import PostgresServer
@@ -29,6 +29,11 @@ from tests.services.rabbitmq import RabbitMQServer
 NEW_TOKENS = 8
 MOST_DIRECT = 5000
 QUEUE_PREFIX = "bench-batches"
+# Tests are quicker about these, which costs.
+AS_BY_DEFAULT = {
+    name: Settings.model_fields[name].default
+    for name in ("checkpoint_interval_seconds", "renew_interval_seconds", "lease_seconds")
+}
 
 
 def main() -> None:
@@ -128,7 +133,8 @@ def _platform(folder: Path) -> Iterator[BatchPlatform]:
         broker.start()
         broker_url = broker.url
     try:
-        with batch_platform(folder, url, broker_url, f"{QUEUE_PREFIX}-{int(time.time())}") as platform:
+        prefix = f"{QUEUE_PREFIX}-{int(time.time())}"
+        with batch_platform(folder, url, broker_url, prefix, **AS_BY_DEFAULT) as platform:
             yield platform
     finally:
         postgres.stop()

@@ -84,7 +84,9 @@ def line(number: int, prompt: str, max_tokens: int) -> bytes:
 
 
 @contextmanager
-def batch_platform(folder: Path, database_url: str, broker_url: str, prefix: str) -> Iterator[BatchPlatform]:
+def batch_platform(
+    folder: Path, database_url: str, broker_url: str, prefix: str, **settings_changed: object
+) -> Iterator[BatchPlatform]:
     """No process yet; what this process does itself, it does with the same settings."""
     catalog = _write_catalog(folder)
     changed = QUICK | {
@@ -94,6 +96,7 @@ def batch_platform(folder: Path, database_url: str, broker_url: str, prefix: str
         "worker_slots": 16,
         "republish_after_seconds": 4,
         "queue_prefix": prefix,
+        **settings_changed,
     }
     with (
         BatchPlatform(folder, database_url=database_url, broker_url=broker_url, **changed) as platform,
