@@ -10,6 +10,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 LOCKS := requirements.lock requirements-models.lock
 PYTEST_ARGS ?=
+TEST_PROCESSES ?= 2
 DEMO_ARGS ?=
 SERVE_ARGS ?=
 BENCH_ARGS ?=
@@ -21,7 +22,7 @@ export TOKENMILL_DATA_DIR ?= $(CURDIR)/.tokenmill
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
-	@echo "  Variables: PYTHON, VENV, TOKENMILL_DATA_DIR, PYTEST_ARGS, DEMO_ARGS, SERVE_ARGS, BENCH_ARGS"
+	@echo "  Variables: PYTHON, VENV, TOKENMILL_DATA_DIR, PYTEST_ARGS, TEST_PROCESSES, DEMO_ARGS, SERVE_ARGS, BENCH_ARGS"
 
 venv: $(INSTALLED) ## create or update the virtual environment from the lock files
 
@@ -33,7 +34,7 @@ serve: $(INSTALLED) ## the whole platform on 127.0.0.1:8000, no services needed
 
 test: $(INSTALLED) ## every test, against real services (started, or installed, where there are none)
 	$(BIN)/python -m tests.services
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile $(PYTEST_ARGS)
 
 test-fast: $(INSTALLED) ## the tests that need no service and no model
 	$(BIN)/python -m pytest -m "not slow and not services and not model" $(PYTEST_ARGS)

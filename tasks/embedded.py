@@ -69,11 +69,14 @@ class EmbeddedWorker:
 
     A worker has one pool of threads for all its queues, in which the jobs of one model would keep out
     those of another. So each model has a worker of its own, and each worker an app: an app knows only
-    one set of queues to consume.
+    one set of queues to consume. ``after`` is one whose model is loaded first: libraries change the
+    process's default dtype while they load.
     """
 
-    def __init__(self, spec: ModelSpec) -> None:
+    def __init__(self, spec: ModelSpec, after: "EmbeddedWorker | None" = None) -> None:
         self._spec = spec
+        self._after = after
+        self._loaded = threading.Event()
         self._app = Celery("tokenmill", set_as_current=False)
         self._app.config_from_object("celeryconfig")
         queue = queue_for(spec.name)
@@ -91,13 +94,22 @@ class EmbeddedWorker:
         self._thread.join(timeout=10)
 
     def _work(self) -> None:
+        if self._after is not None:
+            self._after.wait_until_loaded()
         try:
             self._controller = self._app.WorkController(
                 hostname=f"{self._spec.name}@embedded", without_gossip=True, without_mingle=True
             )
+            self._loaded.set()
             self._controller.start()
         except Exception:
             log.exception("the worker could not be started", action="worker_failed", model=self._spec.name)
+        finally:
+            self._loaded.set()
+
+    def wait_until_loaded(self) -> None:
+        """Returns when its model is there, or will not be."""
+        self._loaded.wait()
 
 
 class Background:
@@ -105,7 +117,9 @@ class Background:
 
     def __init__(self) -> None:
         self._scheduler = SchedulerThread()
-        self._workers = [EmbeddedWorker(spec) for spec in settings().embedded_models()]
+        self._workers: list[EmbeddedWorker] = []
+        for spec in settings().embedded_models():
+            self._workers.append(EmbeddedWorker(spec, after=self._workers[-1] if self._workers else None))
 
     def start(self) -> None:
         """Returns at once; the models load behind it."""

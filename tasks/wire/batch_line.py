@@ -1,8 +1,8 @@
 """A line of a batch's output or error file: the same bytes whenever it is shown."""
 
-from dataclasses import replace
 from typing import Any
 
+from pydantic import BaseModel
 from pydantic_core import to_json
 
 from tasks.batch_results import FinishedLine
@@ -33,7 +33,7 @@ def _encoded(batch_id: str, line: FinishedLine) -> bytes:
     head = {"id": LINE_PREFIX + digits, "custom_id": line.custom_id}
     if line.result is not None and line.result.job.status is JobStatus.COMPLETED:
         # The answer is written once, as its endpoint writes it, not parsed and written again.
-        body = body_of(_as_shown(line.result)).model_dump_json().encode()
+        body = _as_shown(body_of(line.result)).model_dump_json().encode()
         opening = to_json({**head, "response": {"status_code": 200, "request_id": REQUEST_PREFIX + digits}})
         return opening[:-2] + b',"body":' + body + b'},"error":null}'
     if line.result is None and line.code in _NO_RESPONSE:
@@ -43,9 +43,11 @@ def _encoded(batch_id: str, line: FinishedLine) -> bytes:
     return to_json({**head, "response": response, "error": None})
 
 
-def _as_shown(result: JobResult) -> JobResult:
+def _as_shown(body: BaseModel) -> BaseModel:
     """The API's answers know no tier of batches."""
-    return replace(result, job=replace(result.job, service_tier=ServiceTier.DEFAULT.value))
+    if "service_tier" not in type(body).model_fields:
+        return body
+    return body.model_copy(update={"service_tier": ServiceTier.DEFAULT.value})
 
 
 def _digits(batch_id: str, line: FinishedLine) -> str:

@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import openai
 import pyarrow as pa
@@ -20,7 +20,7 @@ import pytest
 
 from tests.acceptance.conftest import LiveServer, RunTokenmill, environment
 
-CHAT = "/v1/chat/completions"
+CHAT: Literal["/v1/chat/completions"] = "/v1/chat/completions"
 BATCH_ID = re.compile(r"batch_[0-9a-f]{32}")
 
 

@@ -9,7 +9,7 @@ from inference.loader import LoadedModel
 from inference.request import OutcomeStatus
 from tests.integration.inference.engine_stress import tiny_stress
 
-MINUTES = float(os.environ.get("TOKENMILL_TEST_STRESS_MINUTES", "2"))
+MINUTES = float(os.environ.get("TOKENMILL_TEST_STRESS_MINUTES", "0.5"))
 GROWTH_BYTES = 32 << 20
 
 

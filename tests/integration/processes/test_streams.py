@@ -15,7 +15,8 @@ from tests.services.platform import Platform
 from tests.services.postgres import PostgresServer
 from tests.services.rabbitmq import RabbitMQServer
 
-pytestmark = pytest.mark.slow
+# Each starts several processes, one after the other, on a machine that may be busy.
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(480)]
 
 LONG = {
     "type": "completion",

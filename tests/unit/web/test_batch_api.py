@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from werkzeug import Request, Response
-from werkzeug.serving import make_server
+from werkzeug.serving import ThreadedWSGIServer
 
 from web.batch_client.api import BatchApi
 from web.batch_client.errors import ApiRefusal, ClientFailure
@@ -19,15 +19,18 @@ BODY: dict[str, Any] = {"id": "batch_1", "status": "completed", "created_at": 1}
 Answer = Callable[[Request], Response]
 
 
+class _Server(ThreadedWSGIServer):
+    # Threads are waited for at the end, so that no connection outlives the test.
+    daemon_threads = False
+
+
 class Platform:
     """Answers each request with the next of its answers, the last one again and again."""
 
     def __init__(self, *answers: Answer) -> None:
         self._answers = list(answers)
         self.requests: list[Request] = []
-        self._server: Any = make_server("127.0.0.1", 0, self._serve, threaded=True)
-        # Waited for at the end, so that no connection outlives the test.
-        self._server.daemon_threads = False
+        self._server = _Server("127.0.0.1", 0, self._serve)
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
         self._thread.start()
         self.url = f"http://127.0.0.1:{self._server.port}"
