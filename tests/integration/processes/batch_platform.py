@@ -17,7 +17,7 @@ from tasks.plan import Endpoint
 from tasks.settings import settings
 from tasks.storage import storage
 from tests.integration.inference.tiny_model import save_tiniest
-from tests.integration.processes.conftest import QUICK, Books, with_key
+from tests.integration.processes.conftest import QUICK, Books
 from tests.integration.tasks.stored_files import put_file
 from tests.services.platform import Platform
 
@@ -103,10 +103,10 @@ def batch_platform(
         mock.patch.dict(os.environ, _settings_of(platform.environment)),
     ):
         _forget()
-        with_key(platform)
-        platform.principal = keys.authenticate(
-            keys.create_key(projects.create_project("batches").id, "k").secret
-        )
+        project = projects.create_project("batches")
+        secret = keys.create_key(project.id, "batches").secret
+        platform.use_key(secret)
+        platform.principal = keys.authenticate(secret)
         platform.books = Books(database_url)
         try:
             yield platform

@@ -1,5 +1,6 @@
 """Whatever dies during a batch: nothing is lost, nothing is billed twice."""
 
+import json
 import time
 import uuid
 from collections.abc import Iterator
@@ -55,6 +56,27 @@ def test_scheduler_killed_during_validation_and_during_the_run_is_replaced(platf
     platform.start_scheduler()
     ended = platform.wait_for_end(batch.id)
     assert (ended.status, ended.completed) == (BatchStatus.COMPLETED, 1000)
+    platform.assert_agrees(ended)
+
+
+def test_web_killed_during_a_batch_takes_nothing_with_it(platform: BatchPlatform) -> None:
+    web = platform.start_web()
+    platform.start_scheduler()
+    platform.start_worker()
+    upload = {"file": ("in.jsonl", b"".join(lines(400, max_tokens=32)), "application/jsonl")}
+    file = platform.request("POST", "/v1/files", files=upload, data={"purpose": "batch"}).json()
+    wanted = {"input_file_id": file["id"], "endpoint": "/v1/completions", "completion_window": "24h"}
+    batch = platform.request("POST", "/v1/batches", json=wanted).json()
+    platform.wait_for_lines(batch["id"], 50)
+    web.kill()
+    ended = platform.wait_for_end(batch["id"])
+    assert (ended.status, ended.completed) == (BatchStatus.COMPLETED, 400)
+    platform.start_web()
+    shown = platform.request("GET", f"/v1/batches/{ended.id}").json()
+    assert shown["request_counts"] == {"total": 400, "completed": 400, "failed": 0}
+    content = platform.request("GET", f"/v1/files/{shown['output_file_id']}/content")
+    answers = [json.loads(answer) for answer in content.iter_lines()]
+    assert sum(answer["response"]["body"]["usage"]["completion_tokens"] for answer in answers) == 400 * 32
     platform.assert_agrees(ended)
 
 
