@@ -20,7 +20,7 @@ from tasks.errors import BrokerUnavailable
 _LINES_BEHIND = 64
 _HEARTBEAT_SECONDS = 20
 _IDLE_SECONDS = 1.0
-_ROOM_SECONDS = 0.005
+_ROOM_SECONDS = 0.01
 
 log = structlog.get_logger(__name__)
 
