@@ -38,7 +38,11 @@ def whole_platform(folder: Path) -> Iterator[Platform]:
     prefix = f"bench-{datetime.now(UTC):%H%M%S}"
     try:
         with Platform(
-            folder, database_url=database_url, broker_url=broker_url, queue_prefix=prefix
+            folder,
+            database_url=database_url,
+            broker_url=broker_url,
+            queue_prefix=prefix,
+            data_dir=folder / "data",
         ) as platform:
             platform.run("projects", "create", "bench")
             platform.use_key(platform.run("keys", "create", "--project", "bench").strip())
