@@ -86,7 +86,7 @@ class Settings(BaseSettings):
     sweep_interval_seconds: float = Field(2.0, gt=0)
     republish_after_seconds: float = Field(60.0, gt=0)
     batch_interval_seconds: float = Field(0.5, gt=0)
-    feed_interval_seconds: float = Field(0.2, gt=0)
+    feed_interval_seconds: float = Field(0.5, gt=0)
 
     queue_prefix: str = Field("tokenmill", pattern=r"^[a-z0-9][a-z0-9._-]*$")
 
