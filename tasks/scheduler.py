@@ -6,7 +6,6 @@ process's threads, and an entry whose last run goes on is skipped.
 """
 
 import signal
-import sys
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import FrameType
@@ -19,8 +18,7 @@ from tasks import logs, maintenance
 from tasks.app import app
 from tasks.errors import BrokerUnavailable, DatabaseUnavailable
 
-# Run as a program this module is called otherwise.
-log = structlog.get_logger("tasks.scheduler")
+log = structlog.get_logger(__name__)
 
 
 class InProcessScheduler(Scheduler):
@@ -89,7 +87,3 @@ def main() -> int:
     log.info("scheduler started", action="scheduler_started", entries=len(app.conf.beat_schedule))
     service.start()
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -18,4 +18,4 @@ def scheduler() -> None:
     """
     logs.configure()
     require_schema()
-    os.execv(sys.executable, [sys.executable, "-m", "tasks.scheduler"])  # noqa: S606 - the interpreter that runs this
+    os.execv(sys.executable, [sys.executable, "-m", "tasks.scheduler_process"])  # noqa: S606 - the interpreter that runs this

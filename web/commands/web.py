@@ -4,6 +4,7 @@ import click
 
 from tasks import logs
 from tasks.settings import settings
+from tasks.torchless import keep_torch_out
 from web.commands.preparation import bound_socket, require_schema
 from web.server import Server
 
@@ -28,6 +29,7 @@ def web(host: str | None, port: int | None, processes: int | None, threads: int 
 
     SIGTERM or Ctrl-C lets requests finish.
     """
+    keep_torch_out()
     logs.configure()
     require_schema()
     settings().model_catalog()

@@ -1,4 +1,4 @@
-"""An engine under everything at once, for two minutes; `python -m tests.bench.engine_stress` is for more."""
+"""An engine under everything at once for half a minute; `python -m tests.bench.engine_stress` is for more."""
 
 import os
 import threading
