@@ -120,13 +120,8 @@ def test_range_is_sent_only_while_the_file_is_the_one_begun(
     assert response.status_code == status
 
 
-@pytest.mark.parametrize(
-    "file", [record(storage_key="object_2"), record(storage_key=None, batch_id="batch_1", view="output")]
-)
-def test_file_whose_content_is_not_there_is_a_404(
-    client: FlaskClient, served: list[FileRecord], file: FileRecord
-) -> None:
-    served[0] = file
+def test_file_whose_content_is_not_there_is_a_404(client: FlaskClient, served: list[FileRecord]) -> None:
+    served[0] = record(storage_key="object_2")
     response = client.get("/")
     assert response.status_code == 404
     assert response.json is not None
