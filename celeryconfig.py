@@ -46,53 +46,21 @@ control_queue_exclusive = True
 event_queue_exclusive = True
 
 timezone = "UTC"
+_every_seconds = {
+    "relay_outbox": _settings.relay_interval_seconds,
+    "release_lost_jobs": _settings.sweep_interval_seconds,
+    "expire_jobs": _settings.sweep_interval_seconds,
+    "republish_lost_messages": _settings.republish_after_seconds / 4,
+    "validate_batches": _settings.batch_interval_seconds,
+    "feed_batches": _settings.feed_interval_seconds,
+    "end_batches": _settings.batch_interval_seconds,
+    "forget_lost_slices": _settings.republish_after_seconds / 4,
+    "measure_batch_files": 5,
+    "erase_deleted_jobs": 30,
+    "erase_stored_objects": 60,
+    "forget_idempotency_keys": 600,
+}
 beat_schedule = {
-    "relay outbox": {
-        "task": "tasks.maintenance.relay_outbox",
-        "schedule": timedelta(seconds=_settings.relay_interval_seconds),
-    },
-    "release jobs of dead workers": {
-        "task": "tasks.maintenance.release_lost_jobs",
-        "schedule": timedelta(seconds=_settings.sweep_interval_seconds),
-    },
-    "expire jobs": {
-        "task": "tasks.maintenance.expire_jobs",
-        "schedule": timedelta(seconds=_settings.sweep_interval_seconds),
-    },
-    "republish lost messages": {
-        "task": "tasks.maintenance.republish_lost_messages",
-        "schedule": timedelta(seconds=_settings.republish_after_seconds / 4),
-    },
-    "validate batches": {
-        "task": "tasks.maintenance.validate_batches",
-        "schedule": timedelta(seconds=_settings.batch_interval_seconds),
-    },
-    "feed batches": {
-        "task": "tasks.maintenance.feed_batches",
-        "schedule": timedelta(seconds=_settings.feed_interval_seconds),
-    },
-    "end batches": {
-        "task": "tasks.maintenance.end_batches",
-        "schedule": timedelta(seconds=_settings.batch_interval_seconds),
-    },
-    "forget lost slices": {
-        "task": "tasks.maintenance.forget_lost_slices",
-        "schedule": timedelta(seconds=_settings.republish_after_seconds / 4),
-    },
-    "erase deleted jobs": {
-        "task": "tasks.maintenance.erase_deleted_jobs",
-        "schedule": timedelta(seconds=30),
-    },
-    "erase stored objects": {
-        "task": "tasks.maintenance.erase_stored_objects",
-        "schedule": timedelta(minutes=1),
-    },
-    "measure files of ended batches": {
-        "task": "tasks.maintenance.measure_batch_files",
-        "schedule": timedelta(seconds=5),
-    },
-    "forget old idempotency keys": {
-        "task": "tasks.maintenance.forget_idempotency_keys",
-        "schedule": timedelta(minutes=10),
-    },
+    name.replace("_", " "): {"task": f"tasks.maintenance.{name}", "schedule": timedelta(seconds=seconds)}
+    for name, seconds in _every_seconds.items()
 }

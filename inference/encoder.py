@@ -4,7 +4,6 @@ import itertools
 import logging
 import threading
 import time
-from collections.abc import Callable
 
 from inference.deadlines import Deadlines
 from inference.embedding import Embedding
@@ -15,6 +14,7 @@ from inference.embedding_validation import validate_embedding
 from inference.encoder_loader import LoadedEncoder
 from inference.encoder_runner import Computed, EncoderRunner
 from inference.encoder_stats import EncoderCounters, EncoderStats
+from inference.fatal import OnFatal, tell_fatal
 from inference.inbox import Inbox, Message
 from inference.loader import use_available_cores
 from inference.request import OutcomeStatus
@@ -39,7 +39,7 @@ class Encoder:
         loaded: LoadedEncoder,
         *,
         max_batch_tokens: int | None = None,
-        on_fatal: Callable[[BaseException], None] | None = None,
+        on_fatal: OnFatal | None = None,
     ) -> None:
         self._loaded = loaded
         self._max_batch_tokens = max_batch_tokens or BATCH_TOKENS.get(loaded.device.type, BATCH_TOKENS["cpu"])
@@ -117,7 +117,8 @@ class Encoder:
                 self._step()
         except BaseException as error:
             logger.exception("encoder failed", extra={"action": "encoder_failed"})
-            self._tell_fatal(error)
+            self._inbox.close()
+            tell_fatal(self._on_fatal, error)
             self._end_everything(OutcomeStatus.FAILED, f"the encoder failed: {error}")
         else:
             self._end_everything(OutcomeStatus.CANCELLED)
@@ -167,15 +168,6 @@ class Encoder:
             self._queue.discard(item)
         self._running.discard(pending)
         pending.end(status, error)
-
-    def _tell_fatal(self, error: BaseException) -> None:
-        self._inbox.close()
-        if self._on_fatal is None:
-            return
-        try:
-            self._on_fatal(error)
-        except BaseException:
-            logger.exception("on_fatal failed", extra={"action": "on_fatal_failed"})
 
     def _end_everything(self, status: OutcomeStatus, error: str | None = None) -> None:
         for pending in [*self._running, *self._inbox.drain()]:

@@ -2,11 +2,11 @@
 
 import logging
 import threading
-from collections.abc import Callable
 from dataclasses import replace
 
 from inference.batch import Batch
 from inference.errors import EngineStopped, EngineStuck
+from inference.fatal import OnFatal, tell_fatal
 from inference.generation import Generation
 from inference.inbox import Inbox, Message
 from inference.loader import LoadedModel, use_available_cores
@@ -43,7 +43,7 @@ class Engine:
         max_batch_tokens: int = 512,
         kv_budget_bytes: int | None = None,
         step_timeout_seconds: float = 0.0,
-        on_fatal: Callable[[BaseException], None] | None = None,
+        on_fatal: OnFatal | None = None,
     ) -> None:
         self._vocab_size = loaded.vocab_size
         self._on_fatal = on_fatal
@@ -130,7 +130,8 @@ class Engine:
             self._watchdog.close()
             if not self._watchdog.gave_up:
                 logger.exception("engine failed", extra={"action": "engine_failed"})
-                self._tell_fatal(error)
+                self._inbox.close()
+                tell_fatal(self._on_fatal, error)
             self._end_everything(OutcomeStatus.FAILED, f"the engine failed: {error}")
         else:
             self._end_everything(OutcomeStatus.CANCELLED)
@@ -154,19 +155,11 @@ class Engine:
 
     def _give_up(self, error: EngineStuck) -> None:
         """The engine's thread is stuck; the watchdog's speaks for it, and stays out of its data."""
-        self._tell_fatal(error)
+        self._inbox.close()
+        tell_fatal(self._on_fatal, error)
         for sequence in [*self._batch.all_sequences(), *self._inbox.drain()]:
             self._batch.send_end(sequence, OutcomeStatus.FAILED, str(error))
         self._over.set()
-
-    def _tell_fatal(self, error: BaseException) -> None:
-        self._inbox.close()
-        if self._on_fatal is None:
-            return
-        try:
-            self._on_fatal(error)
-        except BaseException:
-            logger.exception("on_fatal failed", extra={"action": "on_fatal_failed"})
 
     def _end_everything(self, status: OutcomeStatus, error: str | None = None) -> None:
         self._batch.let_go_of_cache()

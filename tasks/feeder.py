@@ -61,11 +61,6 @@ def feed() -> int:
     return sum(piece.lines for piece in wanted)
 
 
-def _cut_all(connection: Connection) -> list[Slice]:
-    models = _models(connection)
-    return [piece for model, state in models.items() for piece in _cut(connection, model, state)]
-
-
 def _models(connection: Connection) -> dict[str, _Model]:
     models: dict[str, _Model] = {}
     for batch in connection.execute(_OPEN):

@@ -1,13 +1,12 @@
 """A model that this worker process runs, with the runner of its jobs."""
 
-from collections.abc import Callable
-
 import structlog
 
 from inference.catalog import ModelSpec
 from inference.encoder import Encoder
 from inference.encoder_loader import load_encoder
 from inference.engine import Engine
+from inference.fatal import OnFatal
 from inference.loader import load_model
 from tasks.fingerprint import fingerprint
 from tasks.queue import slice_queue_for
@@ -19,8 +18,6 @@ from tasks.vector_engine import VectorEngine
 from tasks.worker_identity import WorkerIdentity
 
 log = structlog.get_logger(__name__)
-
-OnFatal = Callable[[BaseException], None]
 
 
 class ServedModel:

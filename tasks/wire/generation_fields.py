@@ -23,25 +23,30 @@ class StreamOptions(Strict):
     include_obfuscation: Literal[False] | None = Field(None, description="Not done here: `false` or nothing.")
 
 
-class GenerationFields(SamplingFields):
+class TierFields(Strict):
+    """How soon a request runs, and at which price."""
+
+    service_tier: TierName | None = Field(
+        None, description="How soon, and at which price. `fast` is another name of `priority`."
+    )
+
+    @property
+    def tier(self) -> ServiceTier:
+        return TIERS.get(self.service_tier or "", ServiceTier.DEFAULT)
+
+
+class GenerationFields(SamplingFields, TierFields):
     """The fields of a request to generate, whatever its prompt."""
 
     model: NonEmpty = Field(description="A name or alias from `GET /v1/models`.")
     n: int | None = Field(None, ge=1, le=20, description="How many outputs for each prompt.")
     stream: bool | None = Field(None, description="Answer with server-sent events.")
     stream_options: StreamOptions | None = Field(None, description="Only with `stream`.")
-    service_tier: TierName | None = Field(
-        None, description="How soon, and at which price. `fast` is another name of `priority`."
-    )
     user: Label | None = Field(None, description="Kept with the request.")
     metadata: Metadata | None = Field(None, description="Up to 16 pairs of your own.")
     expires_in_seconds: int | None = Field(
         None, ge=1, description="Ours: the request expires when it has not ended after this long."
     )
-
-    @property
-    def tier(self) -> ServiceTier:
-        return TIERS.get(self.service_tier or "", ServiceTier.DEFAULT)
 
     @property
     def includes_usage(self) -> bool:

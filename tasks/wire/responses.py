@@ -8,10 +8,9 @@ from pydantic import BeforeValidator, Discriminator, Field, Tag, TypeAdapter
 from pydantic_core import PydanticCustomError
 
 from inference.request import Grammar, GrammarKind
-from tasks.plan import ServiceTier
 from tasks.wire.chat_messages import FunctionName
 from tasks.wire.fields import UNSUPPORTED, Metadata, NonEmpty, Refused, Strict, Text
-from tasks.wire.generation_fields import TIERS, Label
+from tasks.wire.generation_fields import Label, TierFields
 from tasks.wire.json_values import JsonObject
 from tasks.wire.response_format import JsonObjectFormat, TextFormat
 from tasks.wire.response_items import Input
@@ -112,7 +111,7 @@ class PromptFields(ToolFields):
         return Grammar(GrammarKind.JSON_OBJECT) if isinstance(wanted, JsonObjectFormat) else None
 
 
-class ResponseRequest(PromptFields):
+class ResponseRequest(PromptFields, TierFields):
     """The body of `POST /v1/responses`."""
 
     background: bool | None = Field(None, description="Answer at once; the response is made meanwhile.")
@@ -127,7 +126,6 @@ class ResponseRequest(PromptFields):
     )
     include: list[Includable] | None = None
     metadata: Metadata | None = None
-    service_tier: Literal["auto", "default", "flex", "priority", "fast"] | None = None
     user: Label | None = None
     safety_identifier: Label | None = None
     prompt_cache_key: Label | None = Field(
@@ -145,10 +143,6 @@ class ResponseRequest(PromptFields):
     @property
     def stored(self) -> bool:
         return self.store is not False
-
-    @property
-    def tier(self) -> ServiceTier:
-        return TIERS.get(self.service_tier or "", ServiceTier.DEFAULT)
 
     @property
     def logprobs(self) -> int | None:

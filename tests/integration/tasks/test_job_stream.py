@@ -117,8 +117,10 @@ def test_listener_that_asks_between_claim_and_flight_is_heard(
         generation = worker.take(job_id)
         generation.generate(7)
         reader.until(1, seconds=1.5)
+        # Heard while it came, and not only read from the row in the end.
+        assert reader.token_ids == [7]
         generation.end()
-        reader.end()
+        assert reader.end().job.status is JobStatus.COMPLETED
 
 
 def test_nothing_is_published_for_a_job_nobody_listens_to(

@@ -14,6 +14,7 @@ def project_id() -> str:
 
 def test_a_key_is_good_for_everything_unless_it_says_otherwise(project_id: str) -> None:
     principal = keys.authenticate(keys.create_key(project_id, "all").secret)
+    assert principal.scopes == {keys.READ, keys.WRITE}
     keys.demand(principal, keys.READ)
     keys.demand(principal, keys.WRITE)
 

@@ -203,7 +203,8 @@ def test_client_that_hangs_up_cancels_its_queued_job(
     api: Api, secret: str, only_job: Callable[[], str], status_of: Callable[[str], JobStatus], path: str
 ) -> None:
     hang_up_after(api, path, secret, lambda: until(only_job))
-    until(lambda: status_of(only_job()) is JobStatus.CANCELLED)
+    until(lambda: status_of(only_job()).ended)
+    assert status_of(only_job()) is JobStatus.CANCELLED
 
 
 @pytest.mark.parametrize("path", ["/test/answer", "/test/stream"])
