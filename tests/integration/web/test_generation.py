@@ -349,3 +349,26 @@ def test_malformed_event_id_is_refused_by_name(api: Api, clients: ThreadPoolExec
 def test_events_of_a_job_that_is_not_there_are_not_found(api: Api) -> None:
     assert api.http.get("/v1/jobs/job_0/events").status_code == 404
     assert api.http.get("/v1/jobs/job_0/events", headers={"Last-Event-ID": "end"}).status_code == 404
+
+
+def test_answer_of_a_job_can_be_read_later_in_the_form_of_its_endpoint(
+    api: Api, worker: HandWorker, clients: ThreadPoolExecutor, only_job: Callable[[], str]
+) -> None:
+    body = {"model": "smollm2", "messages": [{"role": "user", "content": "hi"}], "max_tokens": 64}
+    answer = clients.submit(api.http.post, "/v1/chat/completions", json=body)
+    generation = worker.take(only_job())
+    early = api.http.get(f"/v1/jobs/{only_job()}/result")
+    assert (early.status_code, early.json()["error"]["code"]) == (504, "job_still_running")
+    finish(generation)
+    assert answer.result(5).json()["object"] == "chat.completion"
+    assert api.http.get(f"/v1/jobs/{only_job()}/result").json() == answer.result().json()
+
+
+def test_answer_of_a_failed_job_is_its_error_later_too(
+    api: Api, worker: HandWorker, clients: ThreadPoolExecutor, only_job: Callable[[], str]
+) -> None:
+    answer = post(api, clients)
+    worker.take(only_job()).end(OutcomeStatus.FAILED)
+    assert answer.result(5).status_code == 500
+    later = api.http.get(f"/v1/jobs/{only_job()}/result")
+    assert (later.status_code, later.json()["error"]["code"]) == (500, "engine_error")
