@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import Protocol
 
 import torch
+import torch.nn.functional as functional
 from torch import Tensor
 
 from inference.int8_rows import Int8Rows
@@ -15,6 +16,8 @@ ACTIVATION_LEVELS = 63
 ACTIVATION_ZERO = 64
 """Seven bits: without VNNI two products of 8 bits overflow the 16 bits that FBGEMM adds them in."""
 SMALLEST_SCALE = 1e-30
+ROWS_AT_ONCE = 8
+"""MKL adds in another order in what is left of fewer rows, and such a difference grows where it is rounded."""
 
 
 class Int8Kernel(Protocol):
@@ -59,7 +62,11 @@ class DynamicKernel:
         product: Tensor = torch.ops.quantized.linear_with_input_q_dq_qweight_dq_output_fp32(
             ordinary.div_(largest), 1 / ACTIVATION_LEVELS, ACTIVATION_ZERO, self._packed
         )
-        return product.mul_(largest).addmm_(inputs.index_select(1, self._outliers), self._outlier_weight)
+        return product.mul_(largest).add_(self._of_outliers(inputs))
+
+    def _of_outliers(self, inputs: Tensor) -> Tensor:
+        outliers = functional.pad(inputs[:, self._outliers], (0, 0, 0, -len(inputs) % ROWS_AT_ONCE))
+        return (outliers @ self._outlier_weight)[: len(inputs)]
 
 
 def has_dynamic_kernel() -> bool:

@@ -91,6 +91,14 @@ def test_a_row_does_not_depend_on_its_neighbours() -> None:
 
 
 @dynamic
+@pytest.mark.parametrize("batch", [1, 2, 3, 5, 8, 11, 40])
+def test_a_row_is_the_same_in_a_batch_of_any_size(batch: int) -> None:
+    kernel = DynamicKernel(Int8Rows.quantize(noise(160, 96)), torch.tensor([1, 2, 50]))
+    inputs = noise(64, 96)
+    assert torch.equal(kernel(inputs[:batch]), kernel(inputs)[:batch])
+
+
+@dynamic
 def test_large_weights_do_not_overflow_the_kernel() -> None:
     rows = Int8Rows.quantize(torch.ones(64, 256))
     inputs = torch.ones(4, 256)
