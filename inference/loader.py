@@ -104,10 +104,14 @@ def load_model(spec: ModelSpec, cache_dir: Path, device: str | None = None) -> L
 
 
 def use_available_cores() -> None:
-    """Let torch use the cores this process may run on, which in a container are fewer than there are."""
-    torch.set_num_threads(
-        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    )
+    """Let torch use the cores this process may run on, which in a container are fewer than there are.
+
+    Unless OMP_NUM_THREADS says how many.
+    """
+    if "OMP_NUM_THREADS" not in os.environ:
+        torch.set_num_threads(
+            len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        )
 
 
 def _read_config(spec: ModelSpec, location: str, where: dict[str, Any]) -> Any:

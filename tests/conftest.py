@@ -7,6 +7,7 @@ import pytest
 pytest_plugins = ["tests.services.fixtures"]
 
 SERVICE_FIXTURES = {"rabbitmq", "private_rabbitmq", "redis_url", "private_redis"}
+LIVE_SERVER = "live_server"
 TESTS = Path(__file__).parent
 FOLDER_MARKS = {
     TESTS / "integration" / "inference": "model",
@@ -19,8 +20,15 @@ FOLDER_MARKS = {
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if SERVICE_FIXTURES.intersection(getattr(item, "fixturenames", ())):
+        used = frozenset(getattr(item, "fixturenames", ()))
+        item.add_marker(pytest.mark.xdist_group(_group(item, used)))
+        if SERVICE_FIXTURES & used:
             item.add_marker(pytest.mark.services)
         for folder, mark in FOLDER_MARKS.items():
             if item.path.is_relative_to(folder):
                 item.add_marker(mark)
+
+
+def _group(item: pytest.Item, used: frozenset[str]) -> str:
+    """Tests of a group run in one process: those of a file, and all that share the live server."""
+    return LIVE_SERVER if LIVE_SERVER in used else str(item.path.relative_to(TESTS))

@@ -31,8 +31,10 @@ def test_curl_lines_of_the_banner_work_when_pasted(live_server: LiveServer) -> N
     assert "Paris" in live_server.job(submitted["id"], wait=60)["output"]["message"]["content"]
 
 
-def test_ctrl_c_lets_a_running_job_finish(start_server: StartServer) -> None:
-    server = start_server().wait_until_ready()
+def test_job_waits_for_the_model_to_be_loaded_and_finishes_after_a_ctrl_c(start_server: StartServer) -> None:
+    server = start_server()
+    early = server.submit(prompt=COUNTING, max_tokens=2)
+    assert server.wait_until_ready().ended(early["id"])["status"] == "completed"
     job = server.submit(prompt=COUNTING, max_tokens=60)
     server.until(job["id"], "in_progress")
     server.send(signal.SIGINT)
@@ -44,8 +46,10 @@ def test_ctrl_c_lets_a_running_job_finish(start_server: StartServer) -> None:
     assert (ended["status"], ended["attempt"]) == ("completed", 1)
 
 
-def test_waiting_client_is_answered_when_the_server_stops(start_server: StartServer) -> None:
-    server = start_server().wait_until_ready()
+def test_waiting_client_is_answered_when_the_server_stops_and_a_second_ctrl_c_ends_it_at_once(
+    start_server: StartServer,
+) -> None:
+    server = start_server(TOKENMILL_DRAIN_GRACE_SECONDS="60").wait_until_ready()
     job = server.submit(prompt=COUNTING, max_tokens=2000)
     server.until(job["id"], "in_progress")
     with ThreadPoolExecutor(1) as threads:
@@ -55,7 +59,7 @@ def test_waiting_client_is_answered_when_the_server_stops(start_server: StartSer
         server.send(signal.SIGINT)
         assert waiting.result(timeout=30)["status"] == "in_progress"
     server.send(signal.SIGINT)
-    assert server.wait_for_exit() == 0
+    assert server.wait_for_exit(seconds=15) == 0
 
 
 def test_key_stays_the_same_and_unfinished_jobs_go_on_after_a_restart(start_server: StartServer) -> None:
@@ -66,7 +70,7 @@ def test_key_stays_the_same_and_unfinished_jobs_go_on_after_a_restart(start_serv
     assert server.wait_for_exit() == 0
     restarted = start_server().wait_until_ready()
     assert restarted.key == server.key
-    ended = [restarted.job(job["id"], wait=60) for job in jobs]
+    ended = [restarted.ended(job["id"]) for job in jobs]
     assert [job["status"] for job in ended] == ["completed"] * 4
     assert len({job["output"]["text"] for job in ended}) == 1
     assert all(job["usage"]["completion_tokens"] == 150 for job in ended)
@@ -74,32 +78,15 @@ def test_key_stays_the_same_and_unfinished_jobs_go_on_after_a_restart(start_serv
 
 def test_killed_server_loses_nothing(start_server: StartServer) -> None:
     server = start_server().wait_until_ready()
-    undisturbed = server.job(server.submit(prompt=COUNTING, max_tokens=150)["id"], wait=60)
+    undisturbed = server.ended(server.submit(prompt=COUNTING, max_tokens=150)["id"])
     job = server.submit(prompt=COUNTING, max_tokens=150)
     server.until(job["id"], "in_progress")
     server.send(signal.SIGKILL)
     server.wait_for_exit()
-    ended = start_server().wait_until_ready().job(job["id"], wait=60)
+    ended = start_server().wait_until_ready().ended(job["id"])
     assert ended["status"] == "completed"
     assert ended["output"] == undisturbed["output"]
     assert ended["usage"]["completion_tokens"] == undisturbed["usage"]["completion_tokens"]
-
-
-def test_job_submitted_before_the_model_is_loaded_waits_for_it(start_server: StartServer) -> None:
-    server = start_server()
-    job = server.submit(prompt=COUNTING, max_tokens=2)
-    assert server.job(job["id"])["status"] in {"queued", "in_progress", "completed"}
-    assert server.job(job["id"], wait=60)["status"] == "completed"
-
-
-def test_second_ctrl_c_stops_at_once(start_server: StartServer) -> None:
-    server = start_server(TOKENMILL_DRAIN_GRACE_SECONDS="60").wait_until_ready()
-    job = server.submit(prompt=COUNTING, max_tokens=8000)
-    server.until(job["id"], "in_progress")
-    server.send(signal.SIGINT)
-    server.line("Stopping")
-    server.send(signal.SIGINT)
-    assert server.wait_for_exit(seconds=15) == 0
 
 
 def test_key_file_is_readable_by_its_owner_alone(live_server: LiveServer) -> None:

@@ -1,23 +1,20 @@
 """Batches on a platform of processes with a model so small that its lines take next to no time."""
 
 import json
-import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from unittest import mock
 
-from tasks import db, keys, price_book, projects
+from tasks import keys, projects
 from tasks.batch import BatchRecord
 from tasks.batch_plan import BatchPlan
 from tasks.batches import create_batch, get_batch
 from tasks.keys import Principal
 from tasks.plan import Endpoint
-from tasks.settings import settings
-from tasks.storage import storage
 from tests.integration.inference.tiny_model import save_tiniest
 from tests.integration.processes.conftest import QUICK, Books
+from tests.integration.processes.same_settings import same_settings
 from tests.integration.tasks.stored_files import put_file
 from tests.services.platform import Platform
 
@@ -100,26 +97,14 @@ def batch_platform(
     }
     with (
         BatchPlatform(folder, database_url=database_url, broker_url=broker_url, **changed) as platform,
-        mock.patch.dict(os.environ, _settings_of(platform.environment)),
+        same_settings(platform.environment),
     ):
-        _forget()
         project = projects.create_project("batches")
         secret = keys.create_key(project.id, "batches").secret
         platform.use_key(secret)
         platform.principal = keys.authenticate(secret)
         platform.books = Books(database_url)
-        try:
-            yield platform
-        finally:
-            db.engine().dispose()
-    _forget()
-
-
-def _settings_of(environment: dict[str, str]) -> dict[str, str]:
-    names = ("DATABASE_URL", "BROKER_URL")
-    return {
-        name: value for name, value in environment.items() if name in names or name.startswith("TOKENMILL_")
-    }
+        yield platform
 
 
 def _write_catalog(folder: Path) -> Path:
@@ -131,12 +116,3 @@ def _write_catalog(folder: Path) -> Path:
         "prices = { input_usd = 1, cached_input_usd = 0.5, output_usd = 2 }\n"
     )
     return catalog
-
-
-def _forget() -> None:
-    settings.cache_clear()
-    storage.cache_clear()
-    db.engine.cache_clear()
-    keys._cache.clear()
-    price_book._cache.clear()
-    price_book._synced.clear()

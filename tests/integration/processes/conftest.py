@@ -7,6 +7,8 @@ from pathlib import Path
 import psycopg2
 import pytest
 
+from tasks import keys, projects
+from tests.integration.processes.same_settings import same_settings
 from tests.services.fixtures import Broker
 from tests.services.platform import Platform
 from tests.services.postgres import PostgresServer
@@ -61,10 +63,29 @@ class Books:
 
 def with_key(platform: Platform) -> Platform:
     """A project and a key to use."""
-    name = f"project-{uuid.uuid4().hex[:8]}"
-    platform.run("projects", "create", name)
-    platform.use_key(platform.run("keys", "create", "--project", name).split()[0])
+    with same_settings(platform.environment):
+        project = projects.create_project(f"project-{uuid.uuid4().hex[:8]}")
+        platform.use_key(keys.create_key(project.id, "tests").secret)
     return platform
+
+
+@pytest.fixture(scope="module")
+def standing(
+    postgres_server: PostgresServer,
+    template_database: str,
+    rabbitmq: Broker,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Platform]:
+    """Web, scheduler and a worker, for a module's tests that leave them as they were."""
+    url = postgres_server.create_database(f"test_{uuid.uuid4().hex}", template=template_database)
+    prefix = f"{rabbitmq.queue_prefix}-{uuid.uuid4().hex[:6]}"
+    folder = tmp_path_factory.mktemp("standing")
+    with Platform(folder, database_url=url, broker_url=rabbitmq.url, queue_prefix=prefix, **QUICK) as started:
+        with_key(started)
+        started.start_web()
+        started.start_scheduler()
+        started.start_worker()
+        yield started
 
 
 @pytest.fixture

@@ -28,6 +28,23 @@ def platform(database_url: str, rabbitmq: Broker, tmp_path: Path) -> Iterator[Ba
         yield started
 
 
+@pytest.fixture(scope="module")
+def standing(
+    postgres_server: PostgresServer,
+    template_database: str,
+    rabbitmq: Broker,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[BatchPlatform]:
+    """Web, scheduler and a worker, for tests that leave them as they were."""
+    url = postgres_server.create_database(f"test_{uuid.uuid4().hex}", template=template_database)
+    prefix = f"{rabbitmq.queue_prefix}-{uuid.uuid4().hex[:6]}"
+    with batch_platform(tmp_path_factory.mktemp("standing"), url, rabbitmq.url, prefix) as started:
+        started.start_web()
+        started.start_scheduler()
+        started.start_worker()
+        yield started
+
+
 def test_worker_killed_during_a_batch_loses_no_line_and_bills_none_twice(platform: BatchPlatform) -> None:
     platform.start_scheduler()
     killed, other = platform.start_workers(2)
@@ -101,34 +118,6 @@ def test_line_that_kills_its_worker_fails_alone(platform: BatchPlatform) -> None
     platform.assert_agrees(ended)
 
 
-def test_cancel_during_the_run_stops_at_once_and_bills_what_was_answered(platform: BatchPlatform) -> None:
-    platform.start_scheduler()
-    platform.start_worker()
-    batch = platform.put(lines(1000))
-    platform.wait_for_lines(batch.id, 50)
-    cancel_batch(platform.principal.project_id, batch.id)
-    cancel_batch(platform.principal.project_id, batch.id)
-    ended = platform.wait_for_end(batch.id, seconds=30)
-    assert ended.status is BatchStatus.CANCELLED
-    assert 50 <= ended.completed < 1000
-    assert sum(1 for _ in finished_lines(ended, "output")) == ended.completed
-    platform.assert_agrees(ended)
-
-
-def test_interactive_request_during_a_full_batch_is_answered_long_before_it(platform: BatchPlatform) -> None:
-    platform.start_web()
-    platform.start_scheduler()
-    platform.start_worker()
-    batch = platform.put(lines(800))
-    platform.wait_for_lines(batch.id, 50)
-    job = platform.submit(type="completion", model=MODEL, prompt="Hello", max_tokens=8)
-    platform.wait_for(job["id"], "completed")
-    # In the time of a few lines: it did not wait behind those in the queue, or even in the engine.
-    assert platform.batch(batch.id).completed < 500
-    cancel_batch(platform.principal.project_id, batch.id)
-    platform.assert_agrees(platform.wait_for_end(batch.id))
-
-
 def test_broker_restarted_during_a_batch_delays_it_and_loses_nothing(
     private_postgres: PostgresServer, private_rabbitmq: RabbitMQServer, tmp_path: Path
 ) -> None:
@@ -145,3 +134,26 @@ def test_broker_restarted_during_a_batch_delays_it_and_loses_nothing(
         ended = platform.wait_for_end(batch.id)
         assert (ended.status, ended.completed) == (BatchStatus.COMPLETED, 600)
         platform.assert_agrees(ended)
+
+
+def test_cancel_during_the_run_stops_at_once_and_bills_what_was_answered(standing: BatchPlatform) -> None:
+    batch = standing.put(lines(1000))
+    standing.wait_for_lines(batch.id, 50)
+    cancel_batch(standing.principal.project_id, batch.id)
+    cancel_batch(standing.principal.project_id, batch.id)
+    ended = standing.wait_for_end(batch.id, seconds=30)
+    assert ended.status is BatchStatus.CANCELLED
+    assert 50 <= ended.completed < 1000
+    assert sum(1 for _ in finished_lines(ended, "output")) == ended.completed
+    standing.assert_agrees(ended)
+
+
+def test_interactive_request_during_a_full_batch_is_answered_long_before_it(standing: BatchPlatform) -> None:
+    batch = standing.put(lines(800))
+    standing.wait_for_lines(batch.id, 50)
+    job = standing.submit(type="completion", model=MODEL, prompt="Hello", max_tokens=8)
+    standing.wait_for(job["id"], "completed")
+    # In the time of a few lines: it did not wait behind those in the queue, or even in the engine.
+    assert standing.batch(batch.id).completed < 500
+    cancel_batch(standing.principal.project_id, batch.id)
+    standing.assert_agrees(standing.wait_for_end(batch.id))

@@ -37,11 +37,9 @@ def assert_complete(pieces: list[dict[str, Any]], job: dict[str, Any]) -> None:
     assert text(pieces) == job["output"]["text"]
 
 
-def test_events_are_the_tokens_as_they_come_then_the_ended_job(platform: Platform, books: Books) -> None:
-    platform.start_web()
-    platform.start_worker()
-    job = platform.submit(**LONG)
-    with follow(platform, job["id"]) as source:
+def test_events_are_the_tokens_as_they_come_then_the_ended_job(standing: Platform) -> None:
+    job = standing.submit(**LONG)
+    with follow(standing, job["id"]) as source:
         assert source.headers["content-type"] == "text/event-stream; charset=utf-8"
         assert source.headers["cache-control"] == "no-cache"
         assert source.headers["x-accel-buffering"] == "no"
@@ -49,12 +47,12 @@ def test_events_are_the_tokens_as_they_come_then_the_ended_job(platform: Platfor
         events = list(source.events())
         assert source.last_id == "end"
     assert [name for name, _ in (events[0], events[-1])] == ["job", "job"]
-    ended = platform.job(job["id"])
+    ended = standing.job(job["id"])
     assert events[-1][1] == ended
     assert_complete([data for name, data in events if name == "tokens"], ended)
-    with follow(platform, job["id"], "end") as source:
+    with follow(standing, job["id"], "end") as source:
         assert source.status == 204
-    with follow(platform, job["id"], "150") as source:
+    with follow(standing, job["id"], "150") as source:
         assert [piece["position"] for piece in tokens(source.events())] == list(range(151, 161))
 
 
@@ -94,30 +92,26 @@ def test_worker_killed_mid_stream_and_the_stream_goes_on(platform: Platform, boo
     books.assert_settled()
 
 
-def test_stuck_client_holds_up_neither_the_worker_nor_others(platform: Platform, books: Books) -> None:
-    platform.start_web()
-    platform.start_worker()
-    stuck_job = platform.submit(**LONG | {"max_tokens": 400})
-    stuck = open_and_never_read(f"{platform.base_url}/v1/jobs/{stuck_job['id']}/events", platform.headers)
-    job = platform.submit(**LONG | {"max_tokens": 40})
-    with follow(platform, job["id"]) as source:
-        assert_complete(tokens(source.events()), platform.wait_for(job["id"], "completed"))
-    assert platform.wait_for(stuck_job["id"], "completed")["usage"]["completion_tokens"] == 400
+def test_stuck_client_holds_up_neither_the_worker_nor_others(standing: Platform) -> None:
+    stuck_job = standing.submit(**LONG | {"max_tokens": 400})
+    stuck = open_and_never_read(f"{standing.base_url}/v1/jobs/{stuck_job['id']}/events", standing.headers)
+    job = standing.submit(**LONG | {"max_tokens": 40})
+    with follow(standing, job["id"]) as source:
+        assert_complete(tokens(source.events()), standing.wait_for(job["id"], "completed"))
+    assert standing.wait_for(stuck_job["id"], "completed")["usage"]["completion_tokens"] == 400
     stuck.close()
-    books.assert_settled()
+    Books(standing.environment["DATABASE_URL"]).assert_settled()
 
 
-def test_two_clients_of_a_job_get_the_same_and_one_may_leave(platform: Platform) -> None:
-    platform.start_web()
-    platform.start_worker()
-    job = platform.submit(**LONG)
-    with follow(platform, job["id"]) as one, follow(platform, job["id"]) as other:
+def test_two_clients_of_a_job_get_the_same_and_one_may_leave(standing: Platform) -> None:
+    job = standing.submit(**LONG)
+    with follow(standing, job["id"]) as one, follow(standing, job["id"]) as other:
         events = other.events()
         seen = tokens(events, at_most=5)
         tokens(one.events(), at_most=5)
         one.close()
         seen += tokens(events)
-    assert_complete(seen, platform.job(job["id"]))
+    assert_complete(seen, standing.job(job["id"]))
 
 
 def test_stopping_server_tells_its_clients_to_go_on_elsewhere(platform: Platform) -> None:
