@@ -7,11 +7,13 @@ import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from secrets import token_hex
 from typing import Any, Self
 
 import httpx
 import psutil
 
+from tests.services.forked import ForkedProgram
 from tests.services.ports import free_ports
 from tests.services.process import ServerProcess
 
@@ -22,10 +24,10 @@ START_SECONDS = 120
 class PlatformProcess:
     """One process of the platform, and what tests do to it."""
 
-    def __init__(self, name: str, command: list[str], log: Path, environment: Mapping[str, str]) -> None:
+    def __init__(self, name: str, server: ServerProcess, log: Path) -> None:
         self.name = name
         self.log = log
-        self._server = ServerProcess(command, log, environment=environment)
+        self._server = server
 
     @property
     def pid(self) -> int:
@@ -89,13 +91,17 @@ class Platform:
 
     def start(self, name: str, *arguments: str, **settings: object) -> PlatformProcess:
         """Start a process by its command line, with settings of its own on top."""
-        environment = self.environment | {
-            f"TOKENMILL_{key.upper()}": str(value) for key, value in settings.items()
-        }
-        log = self._folder / f"{name}-{len(self._processes)}.log"
-        process = PlatformProcess(name, [sys.executable, *arguments], log, environment)
-        self._processes.append(process)
-        return process
+        log = self._new_log(name)
+        server = ServerProcess.start(
+            [sys.executable, *arguments], log, environment=self._environment_with(settings)
+        )
+        return self._known(PlatformProcess(name, server, log))
+
+    def fork(self, name: str, module: str, *arguments: str, **settings: object) -> PlatformProcess:
+        """Start a process that needs torch without waiting for its imports."""
+        log = self._new_log(name)
+        program = ForkedProgram(module, arguments, log, self._environment_with(settings))
+        return self._known(PlatformProcess(name, ServerProcess(module, program, log), log))
 
     def start_web(self, **settings: object) -> PlatformProcess:
         port = free_ports(1)[0]
@@ -108,11 +114,18 @@ class Platform:
         return self.start_workers(1, **settings)[0]
 
     def start_workers(self, count: int, **settings: object) -> list[PlatformProcess]:
-        """Side by side, for each of them imports and loads for a while."""
-        workers = [self.start("worker", "-m", "web.cli", "worker", **settings) for _ in range(count)]
-        for worker in workers:
-            worker.wait_until(lambda log=worker.log: "model_ready" in log.read_text(errors="replace"))
-        return workers
+        """What the command becomes, side by side, for each of them loads for a while."""
+        workers = []
+        for _ in range(count):
+            node = ["-n", f"worker-{token_hex(3)}@%h", "--without-gossip", "--without-mingle"]
+            celery = ["-A", "tasks.app", "--quiet", "worker", *node]
+            workers.append(self.fork("worker", "celery", *celery, **settings))
+        return self._until_ready(workers)
+
+    def start_workers_by_command(self, count: int, **settings: object) -> list[PlatformProcess]:
+        return self._until_ready(
+            [self.start("worker", "-m", "web.cli", "worker", **settings) for _ in range(count)]
+        )
 
     def start_scheduler(self, **settings: object) -> PlatformProcess:
         scheduler = self.start("scheduler", "-m", "web.cli", "scheduler", **settings)
@@ -162,6 +175,21 @@ class Platform:
                 raise TimeoutError(f"job is still {job['status']} after {seconds:.0f} s: {job}")
             time.sleep(0.05)
         return job
+
+    def _new_log(self, name: str) -> Path:
+        return self._folder / f"{name}-{len(self._processes)}.log"
+
+    def _environment_with(self, settings: Mapping[str, object]) -> dict[str, str]:
+        return self.environment | {f"TOKENMILL_{key.upper()}": str(value) for key, value in settings.items()}
+
+    def _known(self, process: PlatformProcess) -> PlatformProcess:
+        self._processes.append(process)
+        return process
+
+    def _until_ready(self, workers: list[PlatformProcess]) -> list[PlatformProcess]:
+        for worker in workers:
+            worker.wait_until(lambda log=worker.log: "model_ready" in log.read_text(errors="replace"))
+        return workers
 
     def _healthy(self) -> bool:
         try:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Protocol, Self
 
 import psutil
 
@@ -22,26 +23,44 @@ LOG_LINES_SHOWN = 60
 _forking = ThreadPoolExecutor(max_workers=1, thread_name_prefix="services")
 
 
+class Program(Protocol):
+    """A run of a program: ``subprocess.Popen``, or what is like it."""
+
+    pid: int
+
+    @property
+    def returncode(self) -> int | None: ...
+    def poll(self) -> int | None: ...
+    def send_signal(self, number: int, /) -> None: ...
+    def wait(self, timeout: float | None = None) -> int: ...
+
+
 class ServerProcess:
-    """One run of a server, in a process group of its own, its output in a file.
+    """One run of a server, in a session of its own, its output in a file.
 
     It ends with :meth:`stop` or :meth:`kill`, at exit, and even where the tests are killed.
     """
 
-    def __init__(
-        self,
+    def __init__(self, name: str, program: Program, log: Path) -> None:
+        self._name = name
+        self._process = program
+        self._log = log
+        self._ended = False
+        atexit.register(self.kill)
+
+    @classmethod
+    def start(
+        cls,
         command: Sequence[str],
         log: Path,
         *,
         environment: Mapping[str, str] | None = None,
         user: str | None = None,
         orphan_signal: signal.Signals = signal.SIGKILL,
-    ) -> None:
-        self._name = Path(command[0]).name
-        self._log = log
-        self._ended = False
+    ) -> Self:
+        """Run a command."""
         with log.open("ab") as output:
-            self._process = _forking.submit(
+            program = _forking.submit(
                 subprocess.Popen,
                 [*_tied_to_parent(orphan_signal, user), *command],
                 stdin=subprocess.DEVNULL,
@@ -51,7 +70,7 @@ class ServerProcess:
                 cwd=log.parent,
                 start_new_session=True,
             ).result()
-        atexit.register(self.kill)
+        return cls(Path(command[0]).name, program, log)
 
     @property
     def pid(self) -> int:
