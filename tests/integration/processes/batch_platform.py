@@ -137,6 +137,6 @@ def _forget() -> None:
     settings.cache_clear()
     storage.cache_clear()
     db.engine.cache_clear()
-    keys._cache.clear()
+    known_keys._cache.clear()
     price_book._cache.clear()
     price_book._synced.clear()

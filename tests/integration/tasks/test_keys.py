@@ -5,6 +5,7 @@ import pytest
 from tasks import keys
 from tasks.errors import AuthenticationFailed, PermissionDenied, ProjectNotFound
 from tasks.projects import create_project
+from tasks.scopes import Action
 
 
 @pytest.fixture
@@ -20,7 +21,7 @@ def test_a_key_is_good_for_everything_unless_it_says_otherwise(project_id: str) 
 
 
 @pytest.mark.parametrize(("scope", "other"), [(keys.READ, keys.WRITE), (keys.WRITE, keys.READ)])
-def test_a_key_is_good_for_its_scopes_alone(project_id: str, scope: str, other: str) -> None:
+def test_a_key_is_good_for_its_scopes_alone(project_id: str, scope: Action, other: Action) -> None:
     principal = keys.authenticate(keys.create_key(project_id, "some", [scope, scope]).secret)
     keys.demand(principal, scope)
     with pytest.raises(PermissionDenied, match=f"`{other}`"):
