@@ -21,7 +21,7 @@ _REFUSALS: dict[type[jwt.PyJWTError], tuple[str, str]] = {
 
 
 def is_one(token: str) -> bool:
-    """Whether this is to be read as a token: where an issuer is trusted, what has three parts. Keys have no dots."""
+    """Whether to read this as a token: it has three parts, and keys have no dots."""
     return settings().oidc_issuer is not None and token.count(".") == 2
 
 
