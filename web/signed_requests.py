@@ -18,7 +18,7 @@ TIMESTAMP = "X-Tokenmill-Timestamp"
 NONCE = "X-Tokenmill-Nonce"
 CONTENT_SHA256 = "X-Tokenmill-Content-SHA256"
 SIGNATURE = "X-Tokenmill-Signature"
-_HEADERS = (TIMESTAMP, NONCE, CONTENT_SHA256, SIGNATURE)
+HEADERS = (TIMESTAMP, NONCE, CONTENT_SHA256, SIGNATURE)
 
 _READ_BYTES = 256 * 1024
 # Larger bodies wait on disk until all of them has been seen.
@@ -32,10 +32,10 @@ def signed_request() -> SignedRequest | None:
 
     Raises AuthenticationFailed where it is signed by half: what was meant to be checked is never ignored.
     """
-    given = [request.headers.get(name) for name in _HEADERS]
+    given = [request.headers.get(name) for name in HEADERS]
     if not any(given):
         return None
-    missing = next((name for name, value in zip(_HEADERS, given, strict=True) if value is None), None)
+    missing = next((name for name, value in zip(HEADERS, given, strict=True) if value is None), None)
     if missing is not None:
         raise AuthenticationFailed(f"The header {missing} is missing.", code="invalid_signature")
     return SignedRequest(
