@@ -31,6 +31,7 @@ _READING = frozenset({"GET", "HEAD", "OPTIONS"})
 
 def install(app: Flask) -> None:
     app.before_request(_require_key)
+    app.teardown_request(signed_requests.close_body)
 
 
 def principal() -> Principal:

@@ -5,7 +5,7 @@ from hashlib import sha256
 from tempfile import SpooledTemporaryFile
 from typing import IO
 
-from flask import request
+from flask import g, request
 from gunicorn.http.errors import ParseException
 from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.wsgi import get_input_stream
@@ -53,7 +53,8 @@ def check_body(signed: SignedRequest) -> None:
 
     Raises AuthenticationFailed, RequestEntityTooLarge, ClientGone, InvalidRequest.
     """
-    spool: IO[bytes] = SpooledTemporaryFile(max_size=_IN_MEMORY_BYTES)  # noqa: SIM115 - lives as the request does
+    # Closed when the request is over.
+    g.signed_body = spool = SpooledTemporaryFile(max_size=_IN_MEMORY_BYTES)  # noqa: SIM115
     body_sha256 = sha256()
     size = 0
     stream = get_input_stream(request.environ)
@@ -68,6 +69,13 @@ def check_body(signed: SignedRequest) -> None:
     spool.seek(0)
     request.environ["wsgi.input"] = spool
     request.environ["wsgi.input_terminated"] = True
+
+
+def close_body(error: BaseException | None) -> None:
+    """When a request is over: what was written to disk for it goes."""
+    spool = g.pop("signed_body", None)
+    if spool is not None:
+        spool.close()
 
 
 def _read(stream: IO[bytes]) -> bytes:
