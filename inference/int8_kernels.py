@@ -17,7 +17,7 @@ ACTIVATION_ZERO = 64
 """Seven bits: without VNNI two products of 8 bits overflow the 16 bits that FBGEMM adds them in."""
 SMALLEST_SCALE = 1e-30
 ROWS_AT_ONCE = 8
-"""MKL adds in another order in what is left of fewer rows, and such a difference grows where it is rounded."""
+"""MKL adds in another order in what is left of fewer rows, and rounding makes such a difference grow."""
 
 
 class Int8Kernel(Protocol):

@@ -37,7 +37,7 @@ class InProcessScheduler(Scheduler):
         self.merge_inplace(dict(self.app.conf.beat_schedule))
 
     def schedules_equal(self, *_: object) -> bool:
-        """The timetable never changes; Celery compares all of it at every tick, which costs more than a tick."""
+        """It never changes, and comparing all of it at every tick would cost more than the tick."""
         return True
 
     def apply_async(self, entry: ScheduleEntry, **_: Any) -> None:

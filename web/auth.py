@@ -1,18 +1,37 @@
-"""Who is asking: an API key in, a principal out."""
+"""Who is asking: an API key, a token or a signature in, a principal out."""
 
 from flask import Flask, g, request
 
-from tasks import keys
+from tasks import job_queries, keys, signatures
+from tasks import principal as principals
 from tasks.errors import AuthenticationFailed
-from tasks.keys import Principal
+from tasks.principal import Principal
+from tasks.scopes import READ, WRITE
+from web import signed_requests
+from web.client_address import client_address
 
 # Closed by default: a blueprint that is not named here needs a key.
 PUBLIC_BLUEPRINTS = frozenset({"health", "docs", "swagger_ui"})
+RESOURCES = {
+    "batches": "batches",
+    "chat": "chat",
+    "completions": "completions",
+    "conversations": "conversations",
+    "embeddings": "embeddings",
+    "files": "files",
+    "job_events": "jobs",
+    "jobs": "jobs",
+    "models": "models",
+    "responses": "responses",
+    "uploads": "files",
+}
+"""Whose scopes a blueprint asks for; one that is not named here asks for a wildcard."""
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 def install(app: Flask) -> None:
     app.before_request(_require_key)
+    app.teardown_request(signed_requests.close_body)
 
 
 def principal() -> Principal:
@@ -27,9 +46,24 @@ def is_public() -> bool:
 
 
 def _require_key() -> None:
-    if not is_public():
-        g.principal = keys.authenticate(_bearer_token())
-        keys.demand(g.principal, keys.READ if request.method in _READING else keys.WRITE)
+    if is_public():
+        return
+    token, signed = _bearer_token(), signed_requests.signed_request()
+    g.principal = keys.authenticate(token) if signed is None else signatures.authenticate(token, signed)
+    principals.demand_address(g.principal, client_address())
+    action = READ if request.method in _READING else WRITE
+    principals.demand(g.principal, action, RESOURCES.get(request.blueprint or ""))
+    if signed is not None:
+        signed_requests.check_body(signed)
+    _hide_what_is_not_theirs()
+
+
+def _hide_what_is_not_theirs() -> None:
+    """End users share a project, and see no jobs but their own. Raises JobNotFound."""
+    job_id = (request.view_args or {}).get("job_id")
+    sender = principal().sees_jobs_of
+    if job_id is not None and sender is not None:
+        job_queries.check_sender(principal().project_id, job_id, sender)
 
 
 def _bearer_token() -> str:

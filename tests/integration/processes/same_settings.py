@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from unittest import mock
 
-from tasks import db, keys, price_book
+from tasks import db, known_keys, price_book
 from tasks.settings import settings
 from tasks.storage import storage
 
@@ -33,6 +33,6 @@ def _forget() -> None:
     settings.cache_clear()
     storage.cache_clear()
     db.engine.cache_clear()
-    keys._cache.clear()
+    known_keys._cache.clear()
     price_book._cache.clear()
     price_book._synced.clear()

@@ -23,6 +23,7 @@ COMMANDS = (
     ["projects", "list"],
     ["keys", "create"],
     ["keys", "list"],
+    ["keys", "rotate"],
     ["keys", "revoke"],
     ["batch"],
     ["batch", "run"],
