@@ -10,10 +10,14 @@ from time import monotonic
 
 from sqlalchemy import func, insert, select, update
 
+from tasks import audit
+from tasks.actor import OPERATOR, Actor
 from tasks.db import transaction
-from tasks.errors import AuthenticationFailed, KeyNotFound, PermissionDenied, ProjectNotFound
+from tasks.errors import AuthenticationFailed, KeyNotFound, PermissionDenied
 from tasks.ids import new_id
-from tasks.models import ApiKey, Project
+from tasks.key_owners import limited, owner_has_access, owner_role
+from tasks.models import ApiKey
+from tasks.projects import live_project
 
 # A revoked key must stop working everywhere within a second.
 _CACHE_SECONDS = 1.0
@@ -57,14 +61,15 @@ class KeyRecord:
 _cache: dict[bytes, tuple[float, Principal]] = {}
 
 
-def create_key(project_id: str, name: str, scopes: Sequence[str] = SCOPES) -> CreatedKey:
-    """A key with 256 random bits. Raises ProjectNotFound."""
+def create_key(
+    project_id: str, name: str, scopes: Sequence[str] = SCOPES, actor: Actor = OPERATOR
+) -> CreatedKey:
+    """A key with 256 random bits. Raises ProjectNotFound, ProjectArchived."""
     prefix = f"tm-{secrets.token_hex(_PREFIX_LENGTH // 2)}"
     secret = f"{prefix}-{secrets.token_urlsafe(32)}"
     key_id = new_id("key")
     with transaction() as connection:
-        if connection.execute(select(Project.id).where(Project.id == project_id)).first() is None:
-            raise ProjectNotFound
+        live_project(connection, actor, project_id)
         connection.execute(
             insert(ApiKey).values(
                 id=key_id,
@@ -75,6 +80,8 @@ def create_key(project_id: str, name: str, scopes: Sequence[str] = SCOPES) -> Cr
                 scopes=sorted(set(scopes)),
             )
         )
+        data = {"scopes": sorted(set(scopes))}
+        audit.record(connection, actor, "api_key.created", key_id, project_id=project_id, data=data)
     return CreatedKey(key_id, secret)
 
 
@@ -105,20 +112,22 @@ def list_keys(project_id: str) -> list[KeyRecord]:
         return [KeyRecord(*row) for row in connection.execute(query)]
 
 
-def revoke_key(key_id: str) -> None:
+def revoke_key(key_id: str, actor: Actor = OPERATOR) -> None:
     """The key stops working within a second, on every process. Raises KeyNotFound."""
     revoked_at = func.coalesce(ApiKey.revoked_at, func.now())
+    statement = update(ApiKey).where(ApiKey.id == key_id).values(revoked_at=revoked_at)
     with transaction() as connection:
-        result = connection.execute(update(ApiKey).where(ApiKey.id == key_id).values(revoked_at=revoked_at))
-        if result.rowcount == 0:
+        project_id = connection.execute(statement.returning(ApiKey.project_id)).scalar()
+        if project_id is None:
             raise KeyNotFound
+        audit.record(connection, actor, "api_key.deleted", key_id, project_id=project_id)
 
 
 def _look_up(token: str, digest: bytes) -> Principal:
     prefix = token[: len("tm-") + _PREFIX_LENGTH]
-    query = select(ApiKey.secret_sha256, ApiKey.project_id, ApiKey.id, ApiKey.scopes).where(
-        ApiKey.prefix == prefix, ApiKey.revoked_at.is_(None)
-    )
+    query = select(
+        ApiKey.secret_sha256, ApiKey.project_id, ApiKey.id, ApiKey.scopes, owner_role().label("role")
+    ).where(ApiKey.prefix == prefix, ApiKey.revoked_at.is_(None), owner_has_access())
     # Postgres refuses NUL in text, and a real prefix is ASCII.
     row = None
     if prefix.isascii() and prefix.isprintable():
@@ -127,7 +136,7 @@ def _look_up(token: str, digest: bytes) -> Principal:
     known = row.secret_sha256 if row is not None else bytes(32)
     if not hmac.compare_digest(digest, known) or row is None:
         raise AuthenticationFailed
-    return Principal(row.project_id, row.id, frozenset(row.scopes))
+    return Principal(row.project_id, row.id, limited(row.scopes, row.role))
 
 
 def _digest(secret: str) -> bytes:
