@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks import db, feeder, keys, price_book, projects, queue, readiness, retry_after
+from tasks import admin_keys, db, feeder, keys, price_book, projects, queue, readiness, retry_after
 from tasks.admission import Submission, submit
 from tasks.keys import Principal
 from tasks.settings import settings
@@ -43,6 +43,7 @@ def _forget() -> None:
     settings.cache_clear()
     db.engine.cache_clear()
     keys._cache.clear()
+    admin_keys._cache.clear()
     price_book._cache.clear()
     price_book._synced.clear()
     retry_after._cache.clear()
