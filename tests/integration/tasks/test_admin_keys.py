@@ -33,13 +33,11 @@ def test_operators_key_is_an_owners() -> None:
     assert actor.organization_id is not None
 
 
-@pytest.mark.parametrize(
-    "change", [lambda secret: secret[:-1], lambda secret: secret + "x", lambda _: "tm-admin-\x00"]
-)
-def test_almost_the_secret_is_not_the_secret(change: object) -> None:
+def test_almost_the_secret_is_not_the_secret() -> None:
     _, secret = admin_keys.create_admin_key(OPERATOR, "first")
-    with pytest.raises(AuthenticationFailed):
-        ask(change(secret))  # type: ignore[operator]
+    for wrong in (secret[:-1], secret + "x", secret[:20], "tm-admin-\x00", "tm-admin-"):
+        with pytest.raises(AuthenticationFailed):
+            ask(wrong)
 
 
 def test_revoked_key_and_one_that_has_expired_are_no_keys() -> None:
