@@ -136,26 +136,6 @@ def _insert(
     return _read(connection, actor, key_id), secret.text
 
 
-def _insert(
-    connection: Connection, actor: Actor, user_id: str | None, name: str, expires_in_seconds: int | None
-) -> tuple[AdminKeyRecord, str]:
-    secret = new_secret(PREFIX)
-    key_id = new_id("key")
-    lifetime = None if expires_in_seconds is None else func.now() + timedelta(seconds=expires_in_seconds)
-    values = {
-        "id": key_id,
-        "organization_id": actor.organization,
-        "user_id": user_id,
-        "name": name,
-        "prefix": secret.prefix,
-        "secret_sha256": secret.sha256,
-        "expires_at": lifetime,
-    }
-    connection.execute(insert(AdminKey).values(values))
-    audit.record(connection, actor, "tenant.admin_api_key.created", key_id, data={"name": name})
-    return _read(connection, actor, key_id), secret.text
-
-
 def _there(actor: Actor) -> tuple[ColumnElement[bool], ...]:
     return AdminKey.organization_id == actor.organization, AdminKey.revoked_at.is_(None)
 

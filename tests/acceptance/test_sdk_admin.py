@@ -86,7 +86,7 @@ def test_every_list_is_paged_through_to_its_end(admin: OpenAI) -> None:
     assert [key.owner.service_account and key.owner.service_account.name for key in keys] == names
     organization.admin_api_keys.create(name="second")
     for order in ("asc", "desc"):
-        admin_keys = list(organization.admin_api_keys.list(limit=1, order=order))  # type: ignore[arg-type]
+        admin_keys = list(organization.admin_api_keys.list(limit=1, order=order))
         assert len({key.id for key in admin_keys}) == len(admin_keys) >= 2
     log = list(organization.audit_logs.list(limit=4, project_ids=[project]))
     assert len(log) == 15
