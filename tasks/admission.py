@@ -21,6 +21,7 @@ from tasks.models import IdempotencyKey
 from tasks.plan import JobPlan
 from tasks.price_book import current_prices
 from tasks.pricing import hold_amount
+from tasks.principal import demand_model
 from tasks.sampling import Sampling
 from tasks.settings import settings
 
@@ -49,11 +50,13 @@ def submit(
     before it exists; ``stream_to`` is the queue of a process that wants its tokens from the first on.
 
     Raises:
+        ModelNotAllowed: the key may not use this model.
         InvalidRequest: it would expire too late.
         InsufficientQuota: the budget does not cover it.
         IdempotencyKeyReused: the key came with another body before.
         DatabaseUnavailable: nothing was acknowledged; the same key makes trying again safe.
     """
+    demand_model(principal.models, plan.spec.name)
     prices = current_prices(plan.spec, plan.service_tier)
     values = {
         "id": job_id or new_id("job"),

@@ -11,6 +11,7 @@ from tasks.batch_lines import LineFault, LineReader, PlannedLine
 from tasks.batch_plan import BatchPlan
 from tasks.plan import ServiceTier
 from tasks.pricing import hold_amount, price
+from tasks.principal import Principal
 from tasks.throughput import Throughput
 
 MOST_ERRORS = 1000
@@ -43,16 +44,17 @@ class BatchEstimate:
         return self.finish_at <= datetime.now(UTC) + timedelta(seconds=self.plan.completion_window_seconds)
 
 
-def estimate(project_id: str, plan: BatchPlan) -> BatchEstimate:
+def estimate(principal: Principal, plan: BatchPlan) -> BatchEstimate:
     """Validate a file as its batch would, and count. Takes as long as that.
 
     Raises:
         FileNotFound: also for another project's file.
         InvalidRequest: the file is not for batches.
     """
+    project_id = principal.project_id
     file = batches.input_file(project_id, plan.input_file_id)
     count = _Count()
-    for line in LineReader(plan.endpoint, project_id).read(file_content.open_content(file)):
+    for line in LineReader(plan.endpoint, project_id, principal.models).read(file_content.open_content(file)):
         count.add(line)
     measured = None if count.spec is None else throughput.measure(count.spec.name)
     least_usd, most_usd = _prices(count)

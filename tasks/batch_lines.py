@@ -10,6 +10,7 @@ from tasks.endpoints import plan_of
 from tasks.errors import DatabaseUnavailable, InvalidRequest, TokenmillError
 from tasks.json_lines import numbered_lines, parse_line
 from tasks.plan import Endpoint, JobPlan, ServiceTier
+from tasks.principal import demand_model
 from tasks.settings import settings
 from tasks.stored_choices import stored_text
 from tasks.wire.faults import invalid_request
@@ -57,7 +58,9 @@ class LineFault:
 class LineReader:
     """Reads the lines of one file in their order, for what must hold between them as well."""
 
-    def __init__(self, endpoint: Endpoint, project_id: str) -> None:
+    def __init__(self, endpoint: Endpoint, project_id: str, models: frozenset[str] | None = None) -> None:
+        """``models`` are those that may be asked for; None: every one."""
+        self._models = models
         self._endpoint = endpoint
         self._project_id = project_id
         self._first_by_custom_id: dict[str, int] = {}
@@ -112,6 +115,7 @@ class LineReader:
                         code="unsupported_parameter",
                     )
             plan = plan_of(self._endpoint, self._project_id, body)
+            demand_model(self._models, plan.spec.name)
             self._check_model(plan.spec.name)
         except TokenmillError as error:
             if error.param is not None:

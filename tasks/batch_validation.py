@@ -21,9 +21,11 @@ from tasks.errors import (
     TokenmillError,
 )
 from tasks.ids import new_file_id
+from tasks.keys import models_of
 from tasks.line_spool import LineSpool
 from tasks.models import Batch, File
 from tasks.plan import Endpoint
+from tasks.principal import demand_model
 from tasks.settings import settings
 
 MOST_ERRORS = 1000
@@ -85,11 +87,13 @@ def _validate(batch_id: str) -> None:
 
 def _fill(spool: LineSpool, batch: Any) -> None:
     """Raises BatchRefused, and what can be wrong with the file as a whole."""
+    models = models_of(batch.api_key_id)
     if batch.retry_of is not None:
         for values, most_output_tokens, prices in lines_again(batch.retry_of):
+            demand_model(models, values["model"])
             spool.add_values(values, most_output_tokens, prices)
         return
-    reader = LineReader(Endpoint(batch.endpoint), batch.project_id)
+    reader = LineReader(Endpoint(batch.endpoint), batch.project_id, models)
     lines = _watched(batch.id, reader.read(open_input(batch.project_id, batch.input_file_id)))
     faults: list[LineFault] = []
     for line in lines:

@@ -57,6 +57,24 @@ class PermissionDenied(TokenmillError):
     code = "insufficient_scope"
 
 
+class ModelNotAllowed(PermissionDenied):
+    """The API key does not allow this model."""
+
+    code = "model_not_allowed"
+
+
+class IdentityProviderUnavailable(TokenmillError):
+    """The keys that tokens are checked with can't be fetched now. Try again shortly."""
+
+    code = "identity_provider_unavailable"
+
+
+class ReplayGuardUnavailable(TokenmillError):
+    """Whether a signed request is a replay can't be told now. Try again shortly."""
+
+    code = "replay_guard_unavailable"
+
+
 class JobNotFound(TokenmillError):
     """No such job."""
 

@@ -75,6 +75,7 @@ class JobFilter:
     metadata: Mapping[str, str] = field(default_factory=dict)
     endpoint: Endpoint | None = None
     stored: bool | None = None
+    api_key_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +97,14 @@ def read_job(connection: Connection, project_id: str, job_id: str) -> JobRecord:
     if row is None:
         raise JobNotFound(f"There is no job {job_id!r}.", param="job_id")
     return _with_present(connection, [_record(row)])[0]
+
+
+def check_sender(project_id: str, job_id: str, api_key_id: str) -> None:
+    """Raises JobNotFound where a job is not there, or another key of the project sent it."""
+    query = select(Job.api_key_id).where(*_visible(project_id), Job.id == job_id)
+    with transaction() as connection:
+        if connection.execute(query).scalar() != api_key_id:
+            raise JobNotFound(f"There is no job {job_id!r}.", param="job_id")
 
 
 def list_jobs(project_id: str, wanted: JobFilter) -> JobPage:
@@ -166,6 +175,8 @@ def _conditions(wanted: JobFilter) -> list[ColumnElement[bool]]:
         conditions.append(Job.endpoint == wanted.endpoint)
     if wanted.stored is not None:
         conditions.append(Job.stored == wanted.stored)
+    if wanted.api_key_id is not None:
+        conditions.append(Job.api_key_id == wanted.api_key_id)
     if wanted.metadata:
         # The second condition is what the partial index knows its rows by.
         conditions += [Job.metadata_.contains(dict(wanted.metadata)), Job.metadata_ != text("'{}'")]

@@ -1,40 +1,42 @@
-"""API keys: made once, kept as a hash, checked on every request."""
+"""API keys: made once, kept as a hash, changed and checked."""
 
-import hashlib
-import hmac
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
-from time import monotonic
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import func, insert, select, update
 
-from tasks import audit
+from tasks import audit, identities, identity_tokens, known_keys
 from tasks.actor import OPERATOR, Actor
 from tasks.db import transaction
-from tasks.errors import AuthenticationFailed, KeyNotFound, PermissionDenied
+from tasks.errors import AuthenticationFailed, InvalidRequest, KeyNotFound
 from tasks.ids import new_id
-from tasks.key_owners import limited, owner_has_access, owner_role
+from tasks.key_terms import KeyTerms, checked_name, kept_terms
+from tasks.known_keys import PREFIX_LENGTH
 from tasks.models import ApiKey
+from tasks.principal import Principal, demand
 from tasks.projects import live_project
+from tasks.scopes import EVERYTHING, READ, WRITE, checked
 
-# A revoked key must stop working everywhere within a second.
-_CACHE_SECONDS = 1.0
-_CACHE_SIZE = 10_000
-_PREFIX_LENGTH = 12
+__all__ = [
+    "READ",
+    "WRITE",
+    "CreatedKey",
+    "KeyRecord",
+    "KeyTerms",
+    "Principal",
+    "authenticate",
+    "create_key",
+    "demand",
+    "list_keys",
+    "models_of",
+    "revoke_key",
+    "rotate_key",
+]
 
-READ, WRITE = "read", "write"
-SCOPES = (READ, WRITE)
-
-
-@dataclass(frozen=True, slots=True)
-class Principal:
-    """Who is asking, and for what their key is good."""
-
-    project_id: str
-    api_key_id: str
-    scopes: frozenset[str] = frozenset(SCOPES)
+DEFAULT_OVERLAP_SECONDS = 86_400
+_LONGEST_OVERLAP_SECONDS = 30 * 86_400
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,66 +44,80 @@ class CreatedKey:
     """A new key; ``secret`` is shown this once and can't be recovered."""
 
     id: str
-    secret: str
+    secret: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class KeyRecord:
-    """A key as its owner may see it."""
+    """A key as its owner may see it. One that stands for the bearer of tokens has a subject, no prefix."""
 
     id: str
     project_id: str
     name: str
-    prefix: str
+    prefix: str | None
     created_at: datetime
     revoked_at: datetime | None
     scopes: list[str]
+    models: list[str] | None
+    networks: list[str] | None
+    must_sign: bool
+    expires_at: datetime | None
+    last_used_at: datetime | None
+    previous_until: datetime | None
+    issuer: str | None
+    subject: str | None
 
 
-_cache: dict[bytes, tuple[float, Principal]] = {}
+_NO_TERMS = KeyTerms()
 
 
 def create_key(
-    project_id: str, name: str, scopes: Sequence[str] = SCOPES, actor: Actor = OPERATOR
+    project_id: str,
+    name: str,
+    scopes: Sequence[str] = EVERYTHING,
+    terms: KeyTerms = _NO_TERMS,
+    actor: Actor = OPERATOR,
 ) -> CreatedKey:
-    """A key with 256 random bits. Raises ProjectNotFound, ProjectArchived."""
-    prefix = f"tm-{secrets.token_hex(_PREFIX_LENGTH // 2)}"
-    secret = f"{prefix}-{secrets.token_urlsafe(32)}"
-    key_id = new_id("key")
+    """A key with 256 random bits.
+
+    Raises ProjectNotFound, ProjectArchived, UnknownModelRequested, InvalidRequest.
+    """
+    key_id, prefix = new_id("key"), _new_prefix()
+    secret = _new_secret(prefix)
+    values = {
+        "id": key_id,
+        "project_id": project_id,
+        "name": checked_name(name),
+        "prefix": prefix,
+        "secret_sha256": known_keys.digest(secret),
+        "scopes": checked(scopes),
+        **kept_terms(terms),
+    }
     with transaction() as connection:
         live_project(connection, actor, project_id)
-        connection.execute(
-            insert(ApiKey).values(
-                id=key_id,
-                project_id=project_id,
-                name=name,
-                prefix=prefix,
-                secret_sha256=_digest(secret),
-                scopes=sorted(set(scopes)),
-            )
-        )
-        data = {"scopes": sorted(set(scopes))}
+        connection.execute(insert(ApiKey).values(**values))
+        data = {"scopes": values["scopes"]}
         audit.record(connection, actor, "api_key.created", key_id, project_id=project_id, data=data)
     return CreatedKey(key_id, secret)
 
 
 def authenticate(token: str) -> Principal:
-    """Who holds this key. Raises AuthenticationFailed, the same for every kind of wrong key."""
-    digest = _digest(token)
-    cached = _cache.get(digest)
-    if cached is not None and cached[0] > monotonic():
-        return cached[1]
-    principal = _look_up(token, digest)
-    if len(_cache) >= _CACHE_SIZE:
-        _cache.clear()
-    _cache[digest] = (monotonic() + _CACHE_SECONDS, principal)
-    return principal
+    """Who holds this key or token; a key that must sign its requests is refused here.
 
-
-def demand(principal: Principal, scope: str) -> None:
-    """Raises PermissionDenied where the key is not good for this."""
-    if scope not in principal.scopes:
-        raise PermissionDenied(f"This API key has no scope `{scope}`.")
+    Raises:
+        AuthenticationFailed: the same for every kind of wrong key.
+        PermissionDenied: a token's bearer has no place here.
+        IdentityProviderUnavailable: a token can't be checked now.
+    """
+    if identity_tokens.is_one(token):
+        return identities.authenticate(token)
+    known = known_keys.find(token[:PREFIX_LENGTH])
+    if known is None or not known_keys.opens(token, known):
+        raise AuthenticationFailed
+    known_keys.refuse_expired(known)
+    if known.must_sign:
+        raise AuthenticationFailed("This API key must sign its requests.", code="signature_required")
+    return known.principal
 
 
 def list_keys(project_id: str) -> list[KeyRecord]:
@@ -110,6 +126,13 @@ def list_keys(project_id: str) -> list[KeyRecord]:
     query = select(*columns).where(ApiKey.project_id == project_id).order_by(ApiKey.id)
     with transaction() as connection:
         return [KeyRecord(*row) for row in connection.execute(query)]
+
+
+def models_of(key_id: str | None) -> frozenset[str] | None:
+    """The models that a key may use, or None for all; for what runs later in its name."""
+    with transaction() as connection:
+        models = connection.execute(select(ApiKey.models).where(ApiKey.id == key_id)).scalar()
+    return None if models is None else frozenset(models)
 
 
 def revoke_key(key_id: str, actor: Actor = OPERATOR) -> None:
@@ -123,22 +146,52 @@ def revoke_key(key_id: str, actor: Actor = OPERATOR) -> None:
         audit.record(connection, actor, "api_key.deleted", key_id, project_id=project_id)
 
 
-def _look_up(token: str, digest: bytes) -> Principal:
-    prefix = token[: len("tm-") + _PREFIX_LENGTH]
-    query = select(
-        ApiKey.secret_sha256, ApiKey.project_id, ApiKey.id, ApiKey.scopes, owner_role().label("role")
-    ).where(ApiKey.prefix == prefix, ApiKey.revoked_at.is_(None), owner_has_access())
-    # Postgres refuses NUL in text, and a real prefix is ASCII.
-    row = None
-    if prefix.isascii() and prefix.isprintable():
-        with transaction() as connection:
-            row = connection.execute(query).first()
-    known = row.secret_sha256 if row is not None else bytes(32)
-    if not hmac.compare_digest(digest, known) or row is None:
-        raise AuthenticationFailed
-    return Principal(row.project_id, row.id, limited(row.scopes, row.role))
+def rotate_key(
+    key_id: str, overlap_seconds: float = DEFAULT_OVERLAP_SECONDS, actor: Actor = OPERATOR
+) -> CreatedKey:
+    """A new secret for the same key; the one it had is good for as long as the overlap.
+
+    A secret from before that one is good no more. Raises KeyNotFound, also for a revoked key, and
+    InvalidRequest.
+    """
+    if not 0 <= overlap_seconds <= _LONGEST_OVERLAP_SECONDS:
+        raise InvalidRequest(
+            f"The overlap must be from 0 to {_LONGEST_OVERLAP_SECONDS} seconds.", param="overlap_seconds"
+        )
+    query = select(ApiKey.prefix, ApiKey.expires_at, ApiKey.project_id).where(
+        ApiKey.id == key_id, ApiKey.revoked_at.is_(None), ApiKey.prefix.is_not(None)
+    )
+    with transaction() as connection:
+        row = connection.execute(query.with_for_update()).first()
+        if row is None or row.prefix is None:
+            raise KeyNotFound
+        if row.expires_at is not None and row.expires_at <= datetime.now(UTC):
+            raise InvalidRequest("The key has expired: create another one.", param="key_id")
+        secret = _new_secret(row.prefix)
+        connection.execute(
+            update(ApiKey)
+            .where(ApiKey.id == key_id)
+            .values(
+                secret_sha256=known_keys.digest(secret),
+                previous_secret_sha256=ApiKey.secret_sha256,
+                previous_until=func.now() + timedelta(seconds=overlap_seconds),
+            )
+        )
+        changes = {"rotated_with_overlap_seconds": overlap_seconds}
+        audit.record(
+            connection,
+            actor,
+            "api_key.updated",
+            key_id,
+            project_id=row.project_id,
+            changes_requested=changes,
+        )
+    return CreatedKey(key_id, secret)
 
 
-def _digest(secret: str) -> bytes:
-    """SHA-256 is enough: the secret is random, so there is nothing to guess faster."""
-    return hashlib.sha256(secret.encode(errors="surrogatepass")).digest()
+def _new_prefix() -> str:
+    return f"tm-{secrets.token_hex(known_keys.PREFIX_DIGITS // 2)}"
+
+
+def _new_secret(prefix: str) -> str:
+    return f"{prefix}-{secrets.token_urlsafe(32)}"

@@ -1,7 +1,7 @@
 """The keys of a project as the admin plane sees them: with their owners."""
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from sqlalchemy import ColumnElement, Connection, Select, func, insert, select, update
@@ -13,19 +13,18 @@ from tasks.errors import InvalidRequest, KeyNotFound
 from tasks.ids import new_id
 from tasks.key_owners import owner_has_access, owner_role
 from tasks.key_secret import new_secret
-from tasks.keys import SCOPES
 from tasks.models import ApiKey, Membership, ServiceAccount, User
 from tasks.pages import Page, PageFilter, read_page
 from tasks.projects import live_project, project_of
 from tasks.roles import Role, exceeding
+from tasks.scopes import EVERYTHING, READ, SCOPES
 from tasks.users import find_user
 
 Access = Literal["active", "inactive", "any"]
 
 _PREFIX = "tm-"
-_EVERYTHING = ("read", "write")
 # The admin API's own names.
-_ALIASES = {"api.all": _EVERYTHING, "api.all.read": ("read",)}
+_ALIASES = {"api.all": EVERYTHING, "api.all.read": (READ,)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +34,7 @@ class NewProjectKey:
     id: str
     name: str
     created_at: datetime
+    expires_at: datetime | None
     secret: str = field(repr=False)
 
 
@@ -44,9 +44,11 @@ class ProjectKeyRecord:
 
     id: str
     name: str
-    prefix: str
+    prefix: str | None
     scopes: list[str]
     created_at: datetime
+    expires_at: datetime | None
+    last_used_at: datetime | None
     usable: bool
     role: str | None
     user_id: str | None
@@ -79,10 +81,12 @@ def add_project_key(
     *,
     user_id: str | None = None,
     service_account_id: str | None = None,
+    expires_in_seconds: int | None = None,
 ) -> NewProjectKey:
     """A key with an owner, inside the caller's transaction, which has checked all that is to be."""
     secret = new_secret(_PREFIX)
     key_id = new_id("key")
+    lifetime = None if expires_in_seconds is None else func.now() + timedelta(seconds=expires_in_seconds)
     values = {
         "id": key_id,
         "project_id": project_id,
@@ -92,10 +96,13 @@ def add_project_key(
         "prefix": secret.prefix,
         "secret_sha256": secret.sha256,
         "scopes": scopes,
+        "expires_at": lifetime,
     }
-    created_at = connection.execute(insert(ApiKey).values(values).returning(ApiKey.created_at)).scalar_one()
+    row = connection.execute(
+        insert(ApiKey).values(values).returning(ApiKey.created_at, ApiKey.expires_at)
+    ).one()
     audit.record(connection, actor, "api_key.created", key_id, project_id=project_id, data={"scopes": scopes})
-    return NewProjectKey(key_id, name, created_at, secret.text)
+    return NewProjectKey(key_id, name, row.created_at, row.expires_at, secret.text)
 
 
 def check_scopes(role: Role | None, scopes: list[str] | None) -> list[str]:
@@ -113,7 +120,7 @@ def check_scopes(role: Role | None, scopes: list[str] | None) -> list[str]:
     if above:
         message = f"The scope {above[0]!r} is more than the key's owner may do, who is {role}."
         raise InvalidRequest(message, param="scopes", code="scope_exceeds_role")
-    return sorted(asked or _EVERYTHING)
+    return sorted(asked or EVERYTHING)
 
 
 def get_project_key(actor: Actor, project_id: str, key_id: str) -> ProjectKeyRecord:
@@ -161,6 +168,8 @@ def _keys(project_id: str) -> Select[*tuple[Any, ...]]:
             ApiKey.prefix,
             ApiKey.scopes,
             ApiKey.created_at,
+            ApiKey.expires_at,
+            ApiKey.last_used_at,
             owner_has_access().label("usable"),
             owner_role().label("role"),
             ApiKey.user_id,

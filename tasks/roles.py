@@ -3,6 +3,8 @@
 from collections.abc import Collection
 from enum import StrEnum
 
+from tasks.scopes import SCOPES_OF_ROLES
+
 
 class Role(StrEnum):
     """Of a user in the organization, and of a user or a service account in a project."""
@@ -20,17 +22,8 @@ ROLE_KNOWN = f"role IN ({', '.join(repr(role.value) for role in Role)})"
 # Who keeps the organization: only their admin keys are good for anything.
 KEEPERS = frozenset({Role.OWNER, Role.ADMIN})
 
-# `read` and `write` are every resource's; `chat:write` is one's.
-_EVERYTHING = frozenset({"read", "write"})
-RIGHTS: dict[Role, frozenset[str]] = {
-    Role.OWNER: _EVERYTHING,
-    Role.ADMIN: _EVERYTHING,
-    Role.DEVELOPER: _EVERYTHING,
-    Role.VIEWER: frozenset({"read"}),
-    Role.END_USER: frozenset(
-        {"models:read", "jobs:read", "chat:write", "completions:write", "responses:write", "embeddings:write"}
-    ),
-}
+RIGHTS = {role: SCOPES_OF_ROLES[role.value] for role in Role}
+"""The scopes that each may have. `read` and `write` are every resource's; `chat:write` is one's."""
 
 
 def within(role: Role, scopes: Collection[str]) -> frozenset[str]:

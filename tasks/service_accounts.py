@@ -32,7 +32,7 @@ _FIRST_KEY = "Secret Key"
 
 
 def create_service_account(
-    actor: Actor, project_id: str, name: str, *, bare: bool = False
+    actor: Actor, project_id: str, name: str, *, bare: bool = False, expires_in_seconds: int | None = None
 ) -> tuple[ServiceAccountRecord, NewProjectKey | None]:
     """A developer of the project with a first key; ``bare`` makes it without role and key.
 
@@ -52,12 +52,27 @@ def create_service_account(
             project_id=project_id,
             data={"role": role.value if role else "none"},
         )
-        key = None if role is None else _add_key(connection, actor, project_id, account_id, role, _FIRST_KEY)
+        key = None
+        if role is not None:
+            key = _add_key(
+                connection,
+                actor,
+                project_id,
+                account_id,
+                role,
+                _FIRST_KEY,
+                expires_in_seconds=expires_in_seconds,
+            )
         return ServiceAccountRecord(*row), key
 
 
 def create_service_account_key(
-    actor: Actor, project_id: str, account_id: str, name: str | None, scopes: list[str] | None
+    actor: Actor,
+    project_id: str,
+    account_id: str,
+    name: str | None,
+    scopes: list[str] | None,
+    expires_in_seconds: int | None = None,
 ) -> NewProjectKey:
     """One more key of a service account's; without ``scopes``, for all that its role may do.
 
@@ -67,7 +82,16 @@ def create_service_account_key(
         live_project(connection, actor, project_id)
         account = _read(connection, project_id, account_id)
         role = None if account.role is None else Role(account.role)
-        return _add_key(connection, actor, project_id, account_id, role, name or _FIRST_KEY, scopes)
+        return _add_key(
+            connection,
+            actor,
+            project_id,
+            account_id,
+            role,
+            name or _FIRST_KEY,
+            scopes,
+            expires_in_seconds,
+        )
 
 
 def get_service_account(actor: Actor, project_id: str, account_id: str) -> ServiceAccountRecord:
@@ -128,10 +152,17 @@ def _add_key(
     role: Role | None,
     name: str,
     scopes: list[str] | None = None,
+    expires_in_seconds: int | None = None,
 ) -> NewProjectKey:
     asked = project_keys.check_scopes(role, scopes)
     return project_keys.add_project_key(
-        connection, actor, project_id, name, asked, service_account_id=account_id
+        connection,
+        actor,
+        project_id,
+        name,
+        asked,
+        service_account_id=account_id,
+        expires_in_seconds=expires_in_seconds,
     )
 
 

@@ -2,13 +2,16 @@
 
 from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import AfterValidator, Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from inference.catalog import Catalog, ModelSpec, load_catalog
-from tasks.errors import ModelNotSupported
+from tasks.addresses import listed_networks
+from tasks.errors import InvalidRequest, ModelNotSupported
+from tasks.scopes import Role
+from tasks.secure_url import checked_url
 
 
 def _alias(name: str) -> str:
@@ -16,6 +19,14 @@ def _alias(name: str) -> str:
     return (
         name.upper() if name in {"database_url", "broker_url", "redis_url"} else f"TOKENMILL_{name.upper()}"
     )
+
+
+def _checked_networks(text: str) -> str:
+    try:
+        listed_networks(text, param="trusted_proxies")
+    except InvalidRequest as error:
+        raise ValueError(error.message) from None
+    return text
 
 
 class Settings(BaseSettings):
@@ -53,6 +64,22 @@ class Settings(BaseSettings):
     deleted_file_grace_seconds: int = Field(
         3600, ge=0, description="what has begun to read a file may go on for so long"
     )
+    trusted_proxies: Annotated[str, AfterValidator(_checked_networks)] = Field(
+        "", description="networks, comma-separated, whose X-Forwarded-For is believed"
+    )
+    oidc_issuer: Annotated[str, AfterValidator(checked_url)] | None = Field(
+        None, description="whose bearer tokens are taken beside keys"
+    )
+    oidc_audience: str | None = Field(None, description="whom those tokens must be for")
+    oidc_jwks_url: Annotated[str, AfterValidator(checked_url)] | None = Field(
+        None, description="where its keys are; by default where the issuer's discovery says"
+    )
+    oidc_refresh_seconds: float = Field(30.0, gt=0, description="between two looks for an unknown key")
+    oidc_leeway_seconds: float = Field(10.0, ge=0, le=300, description="that clocks may differ")
+    oidc_project_claim: str = "project"
+    oidc_role_claim: str = "role"
+    oidc_roles: dict[str, Role] = Field({}, description="the issuer's names of roles → ours")
+    oidc_default_role: Role | None = None
     requests_per_minute: int = Field(6000, ge=0, description="per API key; 0 switches the limit off")
     log_level: str = "INFO"
     log_format: Literal["auto", "json", "text"] = "auto"
@@ -89,6 +116,14 @@ class Settings(BaseSettings):
     feed_interval_seconds: float = Field(0.5, gt=0)
 
     queue_prefix: str = Field("tokenmill", pattern=r"^[a-z0-9][a-z0-9._-]*$")
+
+    @model_validator(mode="after")
+    def _check_identity(self) -> Self:
+        if self.oidc_issuer is not None and not self.oidc_audience:
+            raise ValueError(
+                "TOKENMILL_OIDC_ISSUER needs TOKENMILL_OIDC_AUDIENCE: tokens for others are no proof"
+            )
+        return self
 
     def storage_location(self) -> str:
         """Where files lie, as fsspec understands it."""

@@ -67,6 +67,8 @@ _ANSWERS: dict[type[errors.TokenmillError], Answer] = {
     # Nobody reads this; the status is for the log.
     errors.ClientGone: Answer(499, INVALID),
     errors.InsufficientQuota: Answer(429, "insufficient_quota", _GIVE_UP),
+    errors.IdentityProviderUnavailable: Answer(503, "service_unavailable", _OUTAGE),
+    errors.ReplayGuardUnavailable: Answer(503, "service_unavailable", _OUTAGE),
     errors.DatabaseUnavailable: Answer(503, "service_unavailable", _OUTAGE),
     errors.BrokerUnavailable: Answer(503, "service_unavailable", _OUTAGE),
     errors.StorageUnavailable: Answer(503, "service_unavailable", _OUTAGE),

@@ -7,8 +7,8 @@ from web.openapi_schemas import REF_TEMPLATE
 
 REFUSALS = {
     400: "The request is not valid; `error.param` names the first wrong field, `error.details` all of them.",
-    401: "The API key is missing or not valid.",
-    403: "The API key lacks the scope for this.",
+    401: "The API key, token or signature is missing or not valid.",
+    403: "The API key is not good for this: for want of a scope, for this model, or from this address.",
     404: "No such object, or none of this project's.",
     409: "The request contradicts what has already happened. Sending it again does not help.",
     413: "The body, or a file in it, is too large.",

@@ -54,11 +54,13 @@ class JobListQuery(Query):
         default_factory=dict, description="`metadata[key]=value`: jobs with all of these pairs."
     )
 
-    def job_filter(self) -> JobFilter:
+    def job_filter(self, api_key_id: str | None = None) -> JobFilter:
+        """``api_key_id``: only what this key sent."""
         return JobFilter(
             **self.model_dump(exclude={"created_after", "created_before"}),
             created_after=_moment(self.created_after),
             created_before=_moment(self.created_before),
+            api_key_id=api_key_id,
         )
 
 

@@ -112,7 +112,7 @@ def result(job_id: str) -> Response:
     )
 )
 def index() -> Response:
-    wanted = queries.read(queries.JobListQuery).job_filter()
+    wanted = queries.read(queries.JobListQuery).job_filter(auth.principal().sees_jobs_of)
     page = job_queries.list_jobs(auth.principal().project_id, wanted)
     ids = [job.id for job in page.items]
     body = JobListBody(

@@ -9,7 +9,9 @@ from inference.catalog import ModelSpec, Task
 from inference.errors import UnknownModel
 from tasks.errors import UnknownModelRequested
 from tasks.pricing import usd_text
+from tasks.principal import may_use
 from tasks.settings import settings
+from web import auth
 from web.openapi import Operation, Reply, documented
 
 blueprint = Blueprint("models", __name__, url_prefix="/v1/models")
@@ -44,7 +46,7 @@ class ModelBody(BaseModel):
 
 
 class ModelListBody(BaseModel):
-    """Every model."""
+    """Every model that the key may use."""
 
     object: Literal["list"] = "list"
     data: list[ModelBody]
@@ -55,13 +57,13 @@ class ModelListBody(BaseModel):
     Operation(
         tag="Models",
         summary="List the models",
-        replies={200: Reply("Every model.", ModelListBody)},
+        replies={200: Reply("Every model that the key may use.", ModelListBody)},
         refusals=(429,),
     )
 )
 def index() -> Response:
     models = settings().model_catalog().models.values()
-    return _render(ModelListBody(data=[_body(spec) for spec in models]))
+    return _render(ModelListBody(data=[_body(spec) for spec in models if _is_allowed(spec)]))
 
 
 @blueprint.get("/<path:model>")
@@ -75,10 +77,18 @@ def index() -> Response:
     )
 )
 def read(model: str) -> Response:
+    unknown = UnknownModelRequested(f"The model {model!r} does not exist.", param="model")
     try:
-        return _render(_body(settings().model_catalog().get(model)))
+        spec = settings().model_catalog().get(model)
     except UnknownModel:
-        raise UnknownModelRequested(f"The model {model!r} does not exist.", param="model") from None
+        raise unknown from None
+    if not _is_allowed(spec):
+        raise unknown
+    return _render(_body(spec))
+
+
+def _is_allowed(spec: ModelSpec) -> bool:
+    return may_use(auth.principal().models, spec.name)
 
 
 def _body(spec: ModelSpec) -> ModelBody:

@@ -4,6 +4,7 @@ from flask import Blueprint, Response
 from pydantic import BaseModel
 
 from tasks import responses
+from tasks.response_access import check_access
 from tasks.response_turns import reader_of
 from tasks.result import JobResult
 from tasks.wire.response_body import InputTokensBody, ResponseBody, ResponseDeleted, response_body
@@ -32,6 +33,7 @@ blueprint = Blueprint("responses", __name__, url_prefix="/v1/responses")
 )
 def create() -> Response:
     wanted = bodies.read(RESPONSE_REQUEST)
+    check_access(auth.principal(), wanted)
     plan = responses.plan(auth.principal().project_id, wanted)
     if wanted.stream:
         return generation.stream(plan, ResponseEvents(reader_of(plan.spec.name, plan.request)))
@@ -52,6 +54,7 @@ def create() -> Response:
 )
 def count() -> Response:
     wanted = bodies.read(INPUT_TOKENS_REQUEST)
+    check_access(auth.principal(), wanted)
     tokens = responses.input_tokens(auth.principal().project_id, wanted)
     return _json(InputTokensBody(input_tokens=tokens))
 

@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 from tasks.pages import Page
 from tasks.project_keys import ProjectKeyRecord
 from tasks.roles import Role
-from tasks.wire.organization.fields import unix_seconds
+from tasks.wire.organization.fields import unix_seconds, unix_seconds_or_none
 from tasks.wire.organization.pages import ListBody, list_values
 from tasks.wire.organization.roles import ProjectWord, project_word
 
@@ -51,6 +51,8 @@ class ProjectKeyBody(BaseModel):
     owner: OwnerBody
     owner_project_access: Literal["active", "inactive"]
     created_at: int
+    expires_at: int | None
+    last_used_at: int | None
 
 
 class ProjectKeyListBody(ListBody[ProjectKeyBody]):
@@ -69,11 +71,13 @@ def project_key_body(key: ProjectKeyRecord) -> ProjectKeyBody:
     return ProjectKeyBody(
         id=key.id,
         name=key.name,
-        redacted_value=f"{key.prefix}…",
+        redacted_value=f"{key.prefix}…" if key.prefix else "(a token's bearer)",
         scopes=key.scopes,
         owner=_owner(key),
         owner_project_access="active" if key.usable else "inactive",
         created_at=unix_seconds(key.created_at),
+        expires_at=unix_seconds_or_none(key.expires_at),
+        last_used_at=unix_seconds_or_none(key.last_used_at),
     )
 
 

@@ -1,15 +1,15 @@
 """Service accounts of the admin API, and the keys that are made for them."""
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import BaseModel, Field, TypeAdapter
+from pydantic import BaseModel, Field, TypeAdapter, model_validator
 
 from tasks.pages import Page
 from tasks.project_keys import NewProjectKey
 from tasks.roles import Role
 from tasks.service_accounts import ServiceAccountRecord
-from tasks.wire.fields import NonEmpty, Refused, Strict
-from tasks.wire.organization.fields import Name, unix_seconds
+from tasks.wire.fields import NonEmpty, Strict
+from tasks.wire.organization.fields import LifetimeSeconds, Name, unix_seconds, unix_seconds_or_none
 from tasks.wire.organization.pages import ListBody, list_values
 from tasks.wire.organization.roles import OurRole, ProjectRole, ProjectWord, project_word
 
@@ -19,7 +19,13 @@ class ServiceAccountCreateRequest(Strict):
 
     name: Name
     create_service_account_only: bool | None = Field(None, description="Without a role and a key.")
-    expires_in_seconds: Refused = None
+    expires_in_seconds: LifetimeSeconds | None = Field(None, description="Of its first key.")
+
+    @model_validator(mode="after")
+    def _expiry_of_a_key(self) -> Self:
+        if self.create_service_account_only and self.expires_in_seconds is not None:
+            raise ValueError("without a key there is nothing to expire")
+        return self
 
 
 class ServiceAccountUpdateRequest(Strict):
@@ -36,7 +42,7 @@ class ServiceAccountKeyRequest(Strict):
     scopes: list[NonEmpty] | None = Field(
         None, max_length=100, description="No more than the account's role may do; that, where none is given."
     )
-    expires_in_seconds: Refused = None
+    expires_in_seconds: LifetimeSeconds | None = None
 
 
 class ServiceAccountKeyBody(BaseModel):
@@ -48,7 +54,7 @@ class ServiceAccountKeyBody(BaseModel):
     )
     name: str
     created_at: int
-    expires_at: int | None = None
+    expires_at: int | None
     value: str
 
 
@@ -101,7 +107,11 @@ def service_account_body(account: ServiceAccountRecord) -> ServiceAccountBody:
 
 def service_account_key_body(key: NewProjectKey) -> ServiceAccountKeyBody:
     return ServiceAccountKeyBody(
-        id=key.id, name=key.name, created_at=unix_seconds(key.created_at), value=key.secret
+        id=key.id,
+        name=key.name,
+        created_at=unix_seconds(key.created_at),
+        expires_at=unix_seconds_or_none(key.expires_at),
+        value=key.secret,
     )
 
 

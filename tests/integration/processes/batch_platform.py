@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from unittest import mock
 
-from tasks import db, keys, price_book, projects
+from tasks import db, keys, known_keys, price_book, projects
 from tasks.batch import BatchRecord
 from tasks.batch_plan import BatchPlan
 from tasks.batches import create_batch, get_batch
@@ -137,6 +137,6 @@ def _forget() -> None:
     settings.cache_clear()
     storage.cache_clear()
     db.engine.cache_clear()
-    keys._cache.clear()
+    known_keys._cache.clear()
     price_book._cache.clear()
     price_book._synced.clear()

@@ -6,7 +6,22 @@ from pathlib import Path
 
 import pytest
 
-from tasks import admin_keys, db, feeder, keys, price_book, projects, queue, readiness, retry_after
+from tasks import (
+    admin_keys,
+    db,
+    feeder,
+    identities,
+    identity_tokens,
+    key_uses,
+    keys,
+    known_keys,
+    nonces,
+    price_book,
+    projects,
+    queue,
+    readiness,
+    retry_after,
+)
 from tasks.admission import Submission, submit
 from tasks.keys import Principal
 from tasks.settings import settings
@@ -26,6 +41,8 @@ def process(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None
     _forget()
     yield
     _let_publisher_finish()
+    # Uses of keys are noted in the background, and this test's database is about to go.
+    key_uses._writer().submit(int).result()
     db.engine().dispose()
     _forget()
 
@@ -42,8 +59,12 @@ def _let_publisher_finish() -> None:
 def _forget() -> None:
     settings.cache_clear()
     db.engine.cache_clear()
-    keys._cache.clear()
+    known_keys._cache.clear()
     admin_keys._cache.clear()
+    identities._cache.clear()
+    identity_tokens._issuer_keys.cache_clear()
+    nonces._redis.cache_clear()
+    nonces._memory.cache_clear()
     price_book._cache.clear()
     price_book._synced.clear()
     retry_after._cache.clear()

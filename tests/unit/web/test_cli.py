@@ -35,6 +35,7 @@ COMMANDS = (
     ["admin-keys", "revoke"],
     ["keys", "create"],
     ["keys", "list"],
+    ["keys", "rotate"],
     ["keys", "revoke"],
     ["batch"],
     ["batch", "run"],

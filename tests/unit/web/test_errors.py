@@ -27,6 +27,7 @@ def app_that_raises(make_app: MakeApp, error: Exception) -> FlaskClient:
         (errors.ContextLengthExceeded(), 400, "invalid_request_error", "context_length_exceeded"),
         (errors.AuthenticationFailed(), 401, "authentication_error", "invalid_api_key"),
         (errors.PermissionDenied(), 403, "permission_error", "insufficient_scope"),
+        (errors.ModelNotAllowed(), 403, "permission_error", "model_not_allowed"),
         (errors.UnknownModelRequested(), 404, "invalid_request_error", "model_not_found"),
         (errors.JobNotFound(), 404, "invalid_request_error", "job_not_found"),
         (errors.JobAlreadyEnded(), 409, "invalid_request_error", "job_already_ended"),

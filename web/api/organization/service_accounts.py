@@ -40,7 +40,9 @@ blueprint = Blueprint("service_accounts", __name__, url_prefix="/projects/<id:pr
 def create(project_id: str) -> Response:
     asked = bodies.read(SERVICE_ACCOUNT_CREATE)
     bare = bool(asked.create_service_account_only)
-    made = service_accounts.create_service_account(auth.actor(), project_id, asked.name, bare=bare)
+    made = service_accounts.create_service_account(
+        auth.actor(), project_id, asked.name, bare=bare, expires_in_seconds=asked.expires_in_seconds
+    )
     return body(service_account_created(*made))
 
 
@@ -122,6 +124,6 @@ def remove(project_id: str, service_account_id: str) -> Response:
 def create_key(project_id: str, service_account_id: str) -> Response:
     asked = bodies.read(SERVICE_ACCOUNT_KEY)
     key = service_accounts.create_service_account_key(
-        auth.actor(), project_id, service_account_id, asked.name, asked.scopes
+        auth.actor(), project_id, service_account_id, asked.name, asked.scopes, asked.expires_in_seconds
     )
     return body(service_account_key_body(key))
