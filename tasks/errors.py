@@ -241,3 +241,45 @@ class BatchRefused(TokenmillError):
     """The batch can't run."""
 
     code = "batch_refused"
+
+
+class AdminKeyNotFound(TokenmillError):
+    """No such admin key."""
+
+    code = "admin_key_not_found"
+
+
+class UserNotFound(TokenmillError):
+    """No such user."""
+
+    code = "user_not_found"
+
+
+class UserAlreadyThere(TokenmillError):
+    """The user is there already."""
+
+    code = "user_already_there"
+
+
+class InviteNotFound(TokenmillError):
+    """No such invite."""
+
+    code = "invite_not_found"
+
+
+class ServiceAccountNotFound(TokenmillError):
+    """No such service account."""
+
+    code = "service_account_not_found"
+
+
+class ProjectArchived(TokenmillError):
+    """The project is archived: it can be read, but no longer changed or used."""
+
+    code = "project_archived"
+
+
+class NotSupportedHere(TokenmillError):
+    """This part of the admin API has no meaning on this platform."""
+
+    code = "not_supported_here"

@@ -64,8 +64,9 @@ def _principal(identity: Identity) -> Principal:
 
 def _project_id(connection: Connection, name_or_id: str) -> str:
     """The project of this id, or the only one of this name. Raises PermissionDenied."""
-    by_id = select(Project.id).where(Project.id == name_or_id)
-    by_name = select(Project.id).where(Project.name == name_or_id).limit(2)
+    live = select(Project.id).where(Project.archived_at.is_(None))
+    by_id = live.where(Project.id == name_or_id)
+    by_name = live.where(Project.name == name_or_id).limit(2)
     found = connection.execute(by_id).scalars().all() or connection.execute(by_name).scalars().all()
     if len(found) != 1:
         # Two projects of one name: whoever made the second must not get at the first, nor the other way.

@@ -7,19 +7,16 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import func, insert, select, update
 
-from tasks import identities, identity_tokens, known_keys
+from tasks import audit, identities, identity_tokens, known_keys
+from tasks.actor import OPERATOR, Actor
 from tasks.db import transaction
-from tasks.errors import (
-    AuthenticationFailed,
-    InvalidRequest,
-    KeyNotFound,
-    ProjectNotFound,
-)
+from tasks.errors import AuthenticationFailed, InvalidRequest, KeyNotFound
 from tasks.ids import new_id
 from tasks.key_terms import KeyTerms, checked_name, kept_terms
 from tasks.known_keys import PREFIX_LENGTH
-from tasks.models import ApiKey, Project
+from tasks.models import ApiKey
 from tasks.principal import Principal, demand
+from tasks.projects import live_project
 from tasks.scopes import EVERYTHING, READ, WRITE, checked
 
 __all__ = [
@@ -75,9 +72,16 @@ _NO_TERMS = KeyTerms()
 
 
 def create_key(
-    project_id: str, name: str, scopes: Sequence[str] = EVERYTHING, terms: KeyTerms = _NO_TERMS
+    project_id: str,
+    name: str,
+    scopes: Sequence[str] = EVERYTHING,
+    terms: KeyTerms = _NO_TERMS,
+    actor: Actor = OPERATOR,
 ) -> CreatedKey:
-    """A key with 256 random bits. Raises ProjectNotFound, UnknownModelRequested, InvalidRequest."""
+    """A key with 256 random bits.
+
+    Raises ProjectNotFound, ProjectArchived, UnknownModelRequested, InvalidRequest.
+    """
     key_id, prefix = new_id("key"), _new_prefix()
     secret = _new_secret(prefix)
     values = {
@@ -90,9 +94,10 @@ def create_key(
         **kept_terms(terms),
     }
     with transaction() as connection:
-        if connection.execute(select(Project.id).where(Project.id == project_id)).first() is None:
-            raise ProjectNotFound
+        live_project(connection, actor, project_id)
         connection.execute(insert(ApiKey).values(**values))
+        data = {"scopes": values["scopes"]}
+        audit.record(connection, actor, "api_key.created", key_id, project_id=project_id, data=data)
     return CreatedKey(key_id, secret)
 
 
@@ -130,16 +135,20 @@ def models_of(key_id: str | None) -> frozenset[str] | None:
     return None if models is None else frozenset(models)
 
 
-def revoke_key(key_id: str) -> None:
+def revoke_key(key_id: str, actor: Actor = OPERATOR) -> None:
     """The key stops working within a second, on every process. Raises KeyNotFound."""
     revoked_at = func.coalesce(ApiKey.revoked_at, func.now())
+    statement = update(ApiKey).where(ApiKey.id == key_id).values(revoked_at=revoked_at)
     with transaction() as connection:
-        result = connection.execute(update(ApiKey).where(ApiKey.id == key_id).values(revoked_at=revoked_at))
-        if result.rowcount == 0:
+        project_id = connection.execute(statement.returning(ApiKey.project_id)).scalar()
+        if project_id is None:
             raise KeyNotFound
+        audit.record(connection, actor, "api_key.deleted", key_id, project_id=project_id)
 
 
-def rotate_key(key_id: str, overlap_seconds: float = DEFAULT_OVERLAP_SECONDS) -> CreatedKey:
+def rotate_key(
+    key_id: str, overlap_seconds: float = DEFAULT_OVERLAP_SECONDS, actor: Actor = OPERATOR
+) -> CreatedKey:
     """A new secret for the same key; the one it had is good for as long as the overlap.
 
     A secret from before that one is good no more. Raises KeyNotFound, also for a revoked key, and
@@ -149,7 +158,7 @@ def rotate_key(key_id: str, overlap_seconds: float = DEFAULT_OVERLAP_SECONDS) ->
         raise InvalidRequest(
             f"The overlap must be from 0 to {_LONGEST_OVERLAP_SECONDS} seconds.", param="overlap_seconds"
         )
-    query = select(ApiKey.prefix, ApiKey.expires_at).where(
+    query = select(ApiKey.prefix, ApiKey.expires_at, ApiKey.project_id).where(
         ApiKey.id == key_id, ApiKey.revoked_at.is_(None), ApiKey.prefix.is_not(None)
     )
     with transaction() as connection:
@@ -167,6 +176,15 @@ def rotate_key(key_id: str, overlap_seconds: float = DEFAULT_OVERLAP_SECONDS) ->
                 previous_secret_sha256=ApiKey.secret_sha256,
                 previous_until=func.now() + timedelta(seconds=overlap_seconds),
             )
+        )
+        changes = {"rotated_with_overlap_seconds": overlap_seconds}
+        audit.record(
+            connection,
+            actor,
+            "api_key.updated",
+            key_id,
+            project_id=row.project_id,
+            changes_requested=changes,
         )
     return CreatedKey(key_id, secret)
 

@@ -12,6 +12,7 @@ from tasks import key_uses
 from tasks.addresses import parse_networks
 from tasks.db import transaction
 from tasks.errors import AuthenticationFailed
+from tasks.key_owners import limited, owner_has_access, owner_role
 from tasks.models import ApiKey
 from tasks.principal import Principal
 
@@ -88,7 +89,8 @@ def _look_up(prefix: str) -> KnownKey | None:
         case((ApiKey.previous_until > func.now(), ApiKey.previous_secret_sha256)).label("previous_sha256"),
         func.coalesce(ApiKey.expires_at <= func.now(), False).label("expired"),
         key_uses.is_due().label("use_is_due"),
-    ).where(ApiKey.prefix == prefix, ApiKey.revoked_at.is_(None))
+        owner_role().label("role"),
+    ).where(ApiKey.prefix == prefix, ApiKey.revoked_at.is_(None), owner_has_access())
     with transaction() as connection:
         row = connection.execute(query).first()
     if row is None:
@@ -104,7 +106,7 @@ def _known(row: Any) -> KnownKey:
         principal=Principal(
             project_id=row.project_id,
             api_key_id=row.id,
-            scopes=frozenset(row.scopes),
+            scopes=limited(row.scopes, row.role),
             models=None if row.models is None else frozenset(row.models),
             networks=None if row.networks is None else parse_networks(row.networks, param="networks"),
         ),

@@ -15,6 +15,7 @@ from web.api import (
     job_events,
     jobs,
     models,
+    organization,
     responses,
     uploads,
 )
@@ -44,5 +45,6 @@ def create_app(threads: int | None = None) -> Flask:
     app.register_blueprint(batches.blueprint)
     app.register_blueprint(files.blueprint)
     app.register_blueprint(uploads.blueprint)
+    app.register_blueprint(organization.blueprint)
     docs.install(app)
     return app

@@ -5,6 +5,7 @@ from pydantic import ValidationError
 
 from inference.errors import CatalogError, InferenceError
 from tasks.errors import TokenmillError
+from web.commands.admin_keys import admin_keys
 from web.commands.batch import batch
 from web.commands.db import db
 from web.commands.demo import demo
@@ -12,6 +13,7 @@ from web.commands.keys import keys
 from web.commands.projects import projects
 from web.commands.scheduler import scheduler
 from web.commands.serve import serve
+from web.commands.users import users
 from web.commands.web import web
 from web.commands.worker import worker
 from web.version import version
@@ -56,6 +58,7 @@ def cli() -> None:
       tokenmill db upgrade           prepare the database
       tokenmill projects create acme
       tokenmill keys create --project acme
+      tokenmill admin-keys create    for OpenAI's admin API, /v1/organization
       tokenmill web                  the HTTP API; any number of these
       tokenmill worker               runs a model; any number of these
       tokenmill scheduler            expiries, retries, dead workers; one or two of these
@@ -64,7 +67,7 @@ def cli() -> None:
     """
 
 
-for command in (serve, demo, web, worker, scheduler, db, projects, keys, batch):
+for command in (serve, demo, web, worker, scheduler, db, projects, users, keys, admin_keys, batch):
     cli.add_command(command)
 
 

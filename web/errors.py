@@ -46,13 +46,20 @@ _ANSWERS: dict[type[errors.TokenmillError], Answer] = {
     errors.FileTooLarge: Answer(413, INVALID),
     errors.ProjectNotFound: Answer(404, INVALID),
     errors.KeyNotFound: Answer(404, INVALID),
-    # The SDK retries 409 and 429 by itself; neither of these mends that way.
+    errors.AdminKeyNotFound: Answer(404, INVALID),
+    errors.UserNotFound: Answer(404, INVALID),
+    errors.InviteNotFound: Answer(404, INVALID),
+    errors.ServiceAccountNotFound: Answer(404, INVALID),
+    errors.NotSupportedHere: Answer(404, INVALID),
+    # The SDK retries 409 and 429 by itself; none of these mends that way.
     errors.JobAlreadyEnded: Answer(409, INVALID, _GIVE_UP),
     errors.BatchAlreadyEnded: Answer(409, INVALID, _GIVE_UP),
     errors.BatchStillRunning: Answer(409, INVALID, _GIVE_UP),
     errors.IdempotencyKeyReused: Answer(409, INVALID, _GIVE_UP),
     errors.JobCancelled: Answer(409, INVALID, _GIVE_UP),
     errors.UploadNotPending: Answer(409, INVALID, _GIVE_UP),
+    errors.UserAlreadyThere: Answer(409, INVALID, _GIVE_UP),
+    errors.ProjectArchived: Answer(409, INVALID, _GIVE_UP),
     # The job goes on or is over: a retry would only start another one.
     errors.JobStillRunning: Answer(504, "timeout_error", _GIVE_UP),
     errors.JobExpired: Answer(504, "timeout_error", _GIVE_UP),

@@ -31,7 +31,7 @@ def install(app: Flask) -> None:
     if per_minute == 0:
         return
     limiter = Limiter(
-        key_func=lambda: auth.principal().api_key_id,
+        key_func=auth.caller_id,
         application_limits=[f"{per_minute} per minute"],
         application_limits_exempt_when=auth.is_public,
         storage_uri=settings().redis_url or "memory://",

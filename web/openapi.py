@@ -10,6 +10,7 @@ from pydantic import BaseModel, TypeAdapter
 from werkzeug.routing import Rule
 
 from tasks.wire.stream_end import DONE
+from web.auth import ADMIN_BLUEPRINT
 from web.error_body import ErrorBody
 from web.openapi_answers import ALWAYS, WITH_A_KEY, headers, refusals
 from web.openapi_schemas import Schemas
@@ -106,7 +107,10 @@ def document(app: Flask, public_blueprints: frozenset[str]) -> dict[str, Any]:
         "components": {
             "schemas": schemas.definitions,
             "responses": refusals(),
-            "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
+            "securitySchemes": {
+                "key": {"type": "http", "scheme": "bearer", "description": "A project's key, `tm-…`."},
+                "admin_key": {"type": "http", "scheme": "bearer", "description": "`tm-admin-…`."},
+            },
         },
         "security": [{"key": []}],
     }
@@ -157,6 +161,8 @@ def _operation(rule: Rule, operation: Operation, schemas: Schemas, public: bool)
         described["requestBody"] = {"required": True, "content": form}
     if public:
         described["security"] = []
+    elif rule.endpoint.partition(".")[0] == ADMIN_BLUEPRINT:
+        described["security"] = [{"admin_key": []}]
     return described
 
 

@@ -16,6 +16,7 @@ ONE_OF_BOTH = (
 class ApiKey(Base):
     __tablename__ = "api_keys"
     __table_args__ = (
+        CheckConstraint("user_id IS NULL OR service_account_id IS NULL", name="one_owner_at_most"),
         CheckConstraint(ONE_OF_BOTH, name="secret_or_subject"),
         Index(
             "ix_api_keys_identity",
@@ -29,6 +30,8 @@ class ApiKey(Base):
 
     id: Mapped[PrimaryId]
     project_id: Mapped[Id] = mapped_column(ForeignKey("projects.id"), index=True)
+    user_id: Mapped[Id | None] = mapped_column(ForeignKey("users.id"), index=True)
+    service_account_id: Mapped[Id | None] = mapped_column(ForeignKey("service_accounts.id"), index=True)
     name: Mapped[str]
     prefix: Mapped[str | None] = mapped_column(unique=True)
     secret_sha256: Mapped[bytes | None] = mapped_column(LargeBinary)

@@ -6,14 +6,16 @@ import re
 
 import pytest
 
-from tests.acceptance.conftest import ROOT, LiveServer
+from tests.acceptance.conftest import ROOT, LiveServer, RunTokenmill
 
 BLOCKS = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
 def test_every_python_block_of_the_readme_runs(
-    live_server: LiveServer, monkeypatch: pytest.MonkeyPatch
+    live_server: LiveServer, tokenmill: RunTokenmill, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    admin_key = tokenmill("admin-keys", "create", DATABASE_URL=live_server.database_url).stdout.strip()
+    monkeypatch.setenv("OPENAI_ADMIN_KEY", admin_key)
     monkeypatch.setenv("OPENAI_BASE_URL", f"{live_server.url}/v1")
     monkeypatch.setenv("OPENAI_API_KEY", live_server.key)
     blocks = BLOCKS.findall((ROOT / "README.md").read_text())

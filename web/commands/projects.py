@@ -24,9 +24,9 @@ class Usd(click.ParamType):
         return amount
 
 
-@click.group(short_help="Create and list projects.")
+@click.group(short_help="Create, list and archive projects.")
 def projects() -> None:
-    """Create and list projects: whoever has keys, jobs, a budget and a bill of their own."""
+    """Create, list and archive projects: whoever has keys, jobs, a budget and a bill of their own."""
 
 
 @projects.command()
@@ -50,4 +50,19 @@ def list_command() -> None:
     """List every project."""
     from tasks.projects import list_projects
 
-    click.echo(table(("ID", "NAME"), [(project.id, project.name) for project in list_projects()]))
+    rows = [
+        (project.id, project.name, "archived" if project.archived_at else "") for project in list_projects()
+    ]
+    click.echo(table(("ID", "NAME", ""), rows))
+
+
+@projects.command()
+@click.argument("project", metavar="NAME|ID")
+def archive(project: str) -> None:
+    """Archive a project for good: its keys stop, its jobs and its bill stay readable."""
+    from tasks.actor import OPERATOR
+    from tasks.projects import archive_project, find_project
+
+    project_id = find_project(project).id
+    archive_project(OPERATOR, project_id)
+    click.echo(f"{project_id} is archived.")

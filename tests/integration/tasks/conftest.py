@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tasks import (
+    admin_keys,
     db,
     feeder,
     identities,
@@ -59,6 +60,7 @@ def _forget() -> None:
     settings.cache_clear()
     db.engine.cache_clear()
     known_keys._cache.clear()
+    admin_keys._cache.clear()
     identities._cache.clear()
     identity_tokens._issuer_keys.cache_clear()
     nonces._redis.cache_clear()

@@ -6,7 +6,9 @@ from flask.testing import FlaskClient
 
 from tasks import keys
 from tasks.keys import Principal
+from tasks.roles import Role
 from tests.unit.web.conftest import AUTHORIZED, KEY
+from web.commands.users import ROLES
 
 
 @pytest.mark.parametrize(
@@ -97,3 +99,14 @@ def test_every_route_that_changes_something_needs_the_scope_to_write(
 def test_health_and_documentation_need_no_scope(with_scopes: Callable[..., FlaskClient]) -> None:
     assert with_scopes().get("/healthz").status_code == 200
     assert with_scopes().get("/openapi.json").status_code == 200
+
+
+def test_the_admin_plane_takes_no_project_key_and_tells_strangers_nothing(client: FlaskClient) -> None:
+    known = client.get("/v1/organization/projects", headers=AUTHORIZED)
+    assert (known.status_code, known.get_json()["error"]["code"]) == (403, "admin_key_required")
+    stranger = client.get("/v1/organization/projects", headers={"Authorization": "Bearer wrong"})
+    assert (stranger.status_code, stranger.get_json()["error"]["code"]) == (401, "invalid_api_key")
+
+
+def test_roles_of_the_commands_are_those_there_are() -> None:
+    assert tuple(Role) == ROLES

@@ -1,0 +1,1 @@
+"""The admin API, `/v1/organization`: a noun per file."""
