@@ -9,6 +9,8 @@ from inference.catalog import ModelSpec
 from tasks import batches, file_content, ledger, price_book, throughput
 from tasks.batch_lines import LineFault, LineReader, PlannedLine
 from tasks.batch_plan import BatchPlan
+from tasks.keys import Principal
+from tasks.ledger import Payer
 from tasks.plan import ServiceTier
 from tasks.pricing import hold_amount, price
 from tasks.throughput import Throughput
@@ -43,16 +45,16 @@ class BatchEstimate:
         return self.finish_at <= datetime.now(UTC) + timedelta(seconds=self.plan.completion_window_seconds)
 
 
-def estimate(project_id: str, plan: BatchPlan) -> BatchEstimate:
+def estimate(principal: Principal, plan: BatchPlan) -> BatchEstimate:
     """Validate a file as its batch would, and count. Takes as long as that.
 
     Raises:
         FileNotFound: also for another project's file.
         InvalidRequest: the file is not for batches.
     """
-    file = batches.input_file(project_id, plan.input_file_id)
+    file = batches.input_file(principal.project_id, plan.input_file_id)
     count = _Count()
-    for line in LineReader(plan.endpoint, project_id).read(file_content.open_content(file)):
+    for line in LineReader(plan.endpoint, principal.project_id).read(file_content.open_content(file)):
         count.add(line)
     measured = None if count.spec is None else throughput.measure(count.spec.name)
     least_usd, most_usd = _prices(count)
@@ -66,7 +68,7 @@ def estimate(project_id: str, plan: BatchPlan) -> BatchEstimate:
         max_output_tokens=count.max_output_tokens,
         least_usd=least_usd,
         most_usd=most_usd,
-        available_usd=ledger.available(project_id),
+        available_usd=ledger.available(Payer(principal.project_id, principal.api_key_id)),
         finish_at=None if measured is None else _finish_at(measured, count),
     )
 

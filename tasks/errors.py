@@ -223,3 +223,33 @@ class BatchRefused(TokenmillError):
     """The batch can't run."""
 
     code = "batch_refused"
+
+
+class BudgetNotFound(TokenmillError):
+    """No such budget."""
+
+    code = "budget_not_found"
+
+
+class BusinessKeyReused(TokenmillError):
+    """The business key names another entry of the ledger."""
+
+    code = "business_key_reused"
+
+
+class BooksDisagree(TokenmillError):
+    """The ledger, the jobs and the bodies do not say the same."""
+
+    code = "books_disagree"
+
+
+class AlertNotFound(TokenmillError):
+    """No such alert."""
+
+    code = "alert_not_found"
+
+
+class MailNotSent(TokenmillError):
+    """The mail server did not take a message."""
+
+    code = "mail_not_sent"

@@ -5,6 +5,7 @@ from decimal import Decimal
 
 from sqlalchemy import Connection, insert, or_, select, text
 
+from tasks import budgets
 from tasks.db import transaction
 from tasks.errors import ProjectNotFound
 from tasks.ids import new_id
@@ -56,4 +57,5 @@ def _insert(connection: Connection, name: str, limit_usd: Decimal | None) -> Pro
     project = ProjectRecord(new_id("proj"), name)
     connection.execute(insert(Project).values(id=project.id, name=name))
     connection.execute(insert(Spend).values(project_id=project.id, limit_usd=limit_usd))
+    budgets.adopt(connection, project.id)
     return project

@@ -6,9 +6,12 @@ from pydantic import ValidationError
 from inference.errors import CatalogError, InferenceError
 from tasks.errors import TokenmillError
 from web.commands.batch import batch
+from web.commands.billing import billing
+from web.commands.budgets import budgets
 from web.commands.db import db
 from web.commands.demo import demo
 from web.commands.keys import keys
+from web.commands.prices import prices
 from web.commands.projects import projects
 from web.commands.scheduler import scheduler
 from web.commands.serve import serve
@@ -64,7 +67,7 @@ def cli() -> None:
     """
 
 
-for command in (serve, demo, web, worker, scheduler, db, projects, keys, batch):
+for command in (serve, demo, web, worker, scheduler, db, projects, keys, batch, budgets, prices, billing):
     cli.add_command(command)
 
 

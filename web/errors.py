@@ -46,6 +46,8 @@ _ANSWERS: dict[type[errors.TokenmillError], Answer] = {
     errors.FileTooLarge: Answer(413, INVALID),
     errors.ProjectNotFound: Answer(404, INVALID),
     errors.KeyNotFound: Answer(404, INVALID),
+    errors.BudgetNotFound: Answer(404, INVALID),
+    errors.AlertNotFound: Answer(404, INVALID),
     # The SDK retries 409 and 429 by itself; neither of these mends that way.
     errors.JobAlreadyEnded: Answer(409, INVALID, _GIVE_UP),
     errors.BatchAlreadyEnded: Answer(409, INVALID, _GIVE_UP),
@@ -53,6 +55,7 @@ _ANSWERS: dict[type[errors.TokenmillError], Answer] = {
     errors.IdempotencyKeyReused: Answer(409, INVALID, _GIVE_UP),
     errors.JobCancelled: Answer(409, INVALID, _GIVE_UP),
     errors.UploadNotPending: Answer(409, INVALID, _GIVE_UP),
+    errors.BusinessKeyReused: Answer(409, INVALID, _GIVE_UP),
     # The job goes on or is over: a retry would only start another one.
     errors.JobStillRunning: Answer(504, "timeout_error", _GIVE_UP),
     errors.JobExpired: Answer(504, "timeout_error", _GIVE_UP),

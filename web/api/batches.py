@@ -45,7 +45,7 @@ def create() -> Response:
 )
 def estimate() -> Response:
     wanted = bodies.read(ESTIMATE_REQUEST)
-    return _json(estimate_body(batch_estimate.estimate(auth.principal().project_id, wanted.plan())))
+    return _json(estimate_body(batch_estimate.estimate(auth.principal(), wanted.plan())))
 
 
 @blueprint.get("")
