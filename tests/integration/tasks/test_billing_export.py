@@ -39,6 +39,13 @@ for form in ("csv", "parquet"):
     total = sum(map(len, export(Period.always(), form, focus=True)))
     print(total, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
+REPEAT = """
+INSERT INTO ledger_entries (business_key, project_id, job_id, kind, amount_usd, prompt_tokens,
+    cached_tokens, completion_tokens)
+SELECT gen_random_uuid(), project_id, job_id, kind, amount_usd, prompt_tokens,
+    cached_tokens, completion_tokens
+FROM ledger_entries, generate_series(1, :times) WHERE business_key LIKE 'charge:%'
+"""
 
 
 @pytest.fixture
@@ -145,12 +152,8 @@ def test_export_of_many_entries_takes_no_more_memory(
     finish(submit_job().job.id)
     peaks = []
     for entries in (3_000, 30_000):
-        change(
-            "INSERT INTO ledger_entries (business_key, project_id, job_id, kind, amount_usd, prompt_tokens,"
-            " cached_tokens, completion_tokens) SELECT gen_random_uuid(), project_id, job_id, kind, amount_usd,"
-            " prompt_tokens, cached_tokens, completion_tokens FROM ledger_entries, generate_series(1,"
-            f" {entries}) WHERE business_key LIKE 'charge:%'"
-        )
+        with transaction() as connection:
+            connection.execute(text(REPEAT), {"times": entries})
         run = subprocess.run(
             [sys.executable, "-c", PEAK],
             env={"DATABASE_URL": database_url, "OMP_NUM_THREADS": "1"},
@@ -178,6 +181,5 @@ def test_views_have_a_role_that_may_read_them_and_nothing_else() -> None:
         connection.execute(text("SET LOCAL ROLE tokenmill_readonly"))
         for view in ("billing_daily", "billing_by_key", "usage_hourly"):
             assert connection.execute(text(f"SELECT count(*) FROM {view}")).scalar_one() > 0  # noqa: S608
-    with pytest.raises(ProgrammingError, match="permission denied"), transaction() as connection:
-        connection.execute(text("SET LOCAL ROLE tokenmill_readonly"))
-        connection.execute(text("SELECT * FROM ledger_entries"))
+    with pytest.raises(ProgrammingError, match="permission denied"):
+        change("SET LOCAL ROLE tokenmill_readonly", "SELECT * FROM ledger_entries")

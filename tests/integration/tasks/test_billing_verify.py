@@ -22,7 +22,7 @@ CORRUPTIONS = {
     "missing_charge": (UNLOCK, "DELETE FROM ledger_entries WHERE kind = 'charge'"),
     "doubled_charge": (
         "INSERT INTO ledger_entries (business_key, project_id, job_id, kind, amount_usd, prompt_tokens,"
-        " cached_tokens, completion_tokens) SELECT business_key || ':again', project_id, job_id, kind,"
+        " cached_tokens, completion_tokens) SELECT business_key || '-again', project_id, job_id, kind,"
         " amount_usd, prompt_tokens, cached_tokens, completion_tokens FROM ledger_entries",
     ),
     "charge_without_job": (

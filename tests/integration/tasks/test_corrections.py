@@ -9,19 +9,18 @@ import pytest
 from tasks import budgets, corrections
 from tasks.admission import Submission
 from tasks.budget_subject import Subject, SubjectKind
+from tasks.corrections import Correction
 from tasks.errors import BusinessKeyReused, InvalidRequest, JobNotFound, ProjectNotFound
 from tasks.keys import Principal
 from tests.integration.tasks.bookkeeping import CHARGE, finish, row
 
 
 def test_entry_made_many_times_at_once_is_made_once(principal: Principal) -> None:
+    def enter(_: int) -> Correction:
+        return corrections.grant(principal.project_id, Decimal(5), key="a", reason="paid")
+
     with ThreadPoolExecutor(8) as threads:
-        entries = list(
-            threads.map(
-                lambda _: corrections.grant(principal.project_id, Decimal(5), key="a", reason="paid"),
-                range(8),
-            )
-        )
+        entries = list(threads.map(enter, range(8)))
     assert sorted(entry.repeated for entry in entries) == [False] + [True] * 7
     assert row("SELECT granted_usd, spent_usd FROM spend") == (5, 0)
     assert row("SELECT amount_usd, kind, reason FROM ledger_entries") == (-5, "grant", "paid")
