@@ -253,3 +253,9 @@ class MailNotSent(TokenmillError):
     """The mail server did not take a message."""
 
     code = "mail_not_sent"
+
+
+class MailRefused(TokenmillError):
+    """The mail server will never take this message."""
+
+    code = "mail_refused"

@@ -10,18 +10,24 @@ import structlog
 
 from tasks import budget_alerts
 from tasks.budget_alerts import DueAlert
-from tasks.errors import MailNotSent
+from tasks.errors import MailNotSent, MailRefused
 from tasks.pricing import usd_text
 from tasks.settings import settings
 
 _TIMEOUT_SECONDS = 10
+_PERMANENT = 500
 _SCHEMES = {"smtp": 25, "smtp+starttls": 587, "smtps": 465}
 
 log = structlog.get_logger(__name__)
 
 
 def send(recipients: Sequence[str], subject: str, body: str) -> None:
-    """Hand a message to the mail server. Raises MailNotSent."""
+    """Hand a message to the mail server.
+
+    Raises:
+        MailRefused: it knows none of the recipients, or does not want the message.
+        MailNotSent: anything else; it may be worth trying again.
+    """
     message = EmailMessage()
     message["From"] = settings().mail_from
     message["To"] = ", ".join(recipients)
@@ -31,6 +37,8 @@ def send(recipients: Sequence[str], subject: str, body: str) -> None:
         with _server(settings().smtp_url or "") as server:
             server.send_message(message)
     except (OSError, smtplib.SMTPException) as error:
+        if _for_good(error):
+            raise MailRefused from error
         # Its words may quote addresses.
         raise MailNotSent(f"The mail server did not take a message: {type(error).__name__}.") from error
 
@@ -52,9 +60,24 @@ def _send_next() -> bool:
     with budget_alerts.due("mailed_at", most=1) as (_, alerts):
         for alert in alerts:
             if alert.recipients:
-                send(alert.recipients, _subject(alert), _body(alert))
-                log.info("budget alert mailed", action="budget_alert_mailed", alert=alert.alert)
+                _tell(alert)
         return bool(alerts)
+
+
+def _tell(alert: DueAlert) -> None:
+    """One that is refused for good is not to keep the others waiting. Raises MailNotSent."""
+    try:
+        send(alert.recipients, _subject(alert), _body(alert))
+    except MailRefused:
+        log.warning("budget alert refused", action="budget_alert_refused", alert=alert.alert)
+    else:
+        log.info("budget alert mailed", action="budget_alert_mailed", alert=alert.alert)
+
+
+def _for_good(error: Exception) -> bool:
+    if isinstance(error, smtplib.SMTPRecipientsRefused):
+        return all(code >= _PERMANENT for code, _ in error.recipients.values())
+    return isinstance(error, smtplib.SMTPDataError) and error.smtp_code >= _PERMANENT
 
 
 def _subject(alert: DueAlert) -> str:

@@ -8,6 +8,7 @@ from email.message import Message as Mail
 import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.handlers import Message
+from aiosmtpd.smtp import Envelope
 
 from tasks import budget_alerts, budgets, mail
 from tasks.admission import Submission
@@ -27,6 +28,14 @@ class Mailbox(Message):
     def __init__(self) -> None:
         super().__init__()
         self.mails: list[Mail] = []
+
+    async def handle_RCPT(
+        self, _server: object, _session: object, envelope: Envelope, address: str, _options: list[str]
+    ) -> str:
+        if address.startswith("nobody@"):
+            return "550 no such user"
+        envelope.rcpt_tos.append(address)
+        return "250 OK"
 
     def handle_message(self, message: Mail) -> None:
         self.mails.append(message)
@@ -106,8 +115,21 @@ def test_alert_is_mailed_once_to_those_who_asked(
     assert mail.send_due_alerts() == 0
     (received,) = mailbox.mails
     assert received["To"] == ", ".join(people)
-    assert received["Subject"].startswith(f"[acme] {subject} has spent 0.00000028 USD in ")
+    # Long headers are folded.
+    told = " ".join(received["Subject"].split())
+    assert told.startswith(f"[acme] {subject} has spent 0.00000028 USD in ")
     assert "reached the threshold of 0.00000028 USD" in received.get_payload()
+
+
+def test_refused_address_does_not_keep_others_waiting(
+    submit_job: Submit, subject: Subject, mailbox: Mailbox
+) -> None:
+    for recipient in ("nobody@example.com", "ada@example.com"):
+        budget_alerts.add_alert(subject, amount_usd=CHARGE, recipients=(recipient,))
+    finish(submit_job().job.id)
+    assert budget_alerts.note_crossed() == 2
+    assert mail.send_due_alerts() == 2
+    assert [received["To"] for received in mailbox.mails] == ["ada@example.com"]
 
 
 def test_mail_server_that_is_away_leaves_the_alert_due(
