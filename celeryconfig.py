@@ -56,6 +56,8 @@ _every_seconds = {
     "end_batches": _settings.batch_interval_seconds,
     "forget_lost_slices": _settings.republish_after_seconds / 4,
     "measure_batch_files": 5,
+    "note_budget_alerts": 10,
+    "mail_budget_alerts": 10,
     "erase_deleted_jobs": 30,
     "erase_stored_objects": 60,
     "forget_idempotency_keys": 600,

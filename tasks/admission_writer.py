@@ -1,7 +1,6 @@
 """The admitting transaction: job, hold and idempotency record, of all requests that come together."""
 
 import threading
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,6 +14,7 @@ from tasks import jobs, ledger
 from tasks.db import transaction
 from tasks.errors import DatabaseUnavailable
 from tasks.group_commit import GroupCommit
+from tasks.ledger import NewHold, Payer
 from tasks.models import IdempotencyKey
 
 
@@ -36,6 +36,10 @@ class Candidate:
     def project_id(self) -> str:
         project_id: str = self.values["project_id"]
         return project_id
+
+    @property
+    def hold(self) -> NewHold:
+        return NewHold(self.job_id, Payer(self.project_id, self.values["api_key_id"]), self.hold_usd)
 
     @property
     def key(self) -> tuple[str, str]:
@@ -64,7 +68,7 @@ def _write_all(candidates: Sequence[Candidate]) -> list[Moments | None]:
         taken = _reserve_keys(connection, candidates)
         admitted = [candidate for candidate in candidates if candidate.job_id not in taken]
         moments = jobs.create(connection, [candidate.values for candidate in admitted])
-        _hold(connection, admitted)
+        ledger.hold(connection, [candidate.hold for candidate in admitted])
     return [moments.get(candidate.job_id) for candidate in candidates]
 
 
@@ -89,13 +93,6 @@ def _reserve_keys(connection: Connection, candidates: Sequence[Candidate]) -> se
     statement = insert(IdempotencyKey).values(rows).on_conflict_do_nothing()
     reserved = set(connection.execute(statement.returning(IdempotencyKey.job_id)).scalars())
     return {candidate.job_id for candidate in keyed} - reserved
-
-
-def _hold(connection: Connection, admitted: Sequence[Candidate]) -> None:
-    by_project: defaultdict[str, dict[str, Decimal]] = defaultdict(dict)
-    for candidate in admitted:
-        by_project[candidate.project_id][candidate.job_id] = candidate.hold_usd
-    ledger.hold(connection, by_project)
 
 
 _lock = threading.Lock()

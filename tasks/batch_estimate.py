@@ -9,6 +9,7 @@ from inference.catalog import ModelSpec
 from tasks import batches, file_content, ledger, price_book, throughput
 from tasks.batch_lines import LineFault, LineReader, PlannedLine
 from tasks.batch_plan import BatchPlan
+from tasks.ledger import Payer
 from tasks.plan import ServiceTier
 from tasks.pricing import hold_amount, price
 from tasks.principal import Principal
@@ -68,7 +69,7 @@ def estimate(principal: Principal, plan: BatchPlan) -> BatchEstimate:
         max_output_tokens=count.max_output_tokens,
         least_usd=least_usd,
         most_usd=most_usd,
-        available_usd=ledger.available(project_id),
+        available_usd=ledger.available(Payer(principal.project_id, principal.api_key_id)),
         finish_at=None if measured is None else _finish_at(measured, count),
     )
 

@@ -16,12 +16,12 @@ from tasks.db import transaction, unpooled_engine
 from tasks.errors import (
     BatchRefused,
     DatabaseUnavailable,
-    InsufficientQuota,
     StorageUnavailable,
     TokenmillError,
 )
 from tasks.ids import new_file_id
 from tasks.keys import models_of
+from tasks.ledger import Payer
 from tasks.line_spool import LineSpool
 from tasks.models import Batch, File
 from tasks.plan import Endpoint
@@ -124,6 +124,7 @@ def _watched(batch_id: str, lines: Iterable[PlannedLine | LineFault]) -> Iterato
 
 
 def _check_limits(spool: LineSpool, batch: Any) -> None:
+    """Raises BatchRefused, InsufficientQuota."""
     if not spool.jobs and not spool.invalid:
         refusal = _error("empty_file", "There is no line to run.", "input_file_id")
         raise BatchRefused(details=(refusal,))
@@ -132,8 +133,7 @@ def _check_limits(spool: LineSpool, batch: Any) -> None:
         raise BatchRefused(details=(_error("max_cost_exceeded", message, "max_cost_usd"),))
     # So that nothing is copied in vain; what decides is the transaction.
     with transaction() as connection:
-        if not ledger.covers(connection, batch.project_id, spool.hold_usd):
-            raise InsufficientQuota
+        ledger.check_covered(connection, Payer(batch.project_id, batch.api_key_id), spool.hold_usd)
 
 
 def _admit(spool: LineSpool, batch: Any) -> None:
@@ -144,7 +144,7 @@ def _admit(spool: LineSpool, batch: Any) -> None:
         files = {view: _add_view(connection, batch, view) for view in ("output", "error")}
         # Late, because others wait for these two rows.
         _begin(connection, spool, batch.id, files)
-        ledger.set_aside(connection, batch.project_id, spool.hold_usd)
+        ledger.set_aside(connection, {Payer(batch.project_id, batch.api_key_id): spool.hold_usd})
     log.info("batch admitted", action="batch_admitted", lines=spool.jobs, invalid=spool.invalid)
 
 

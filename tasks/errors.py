@@ -283,3 +283,39 @@ class NotSupportedHere(TokenmillError):
     """This part of the admin API has no meaning on this platform."""
 
     code = "not_supported_here"
+
+
+class BudgetNotFound(TokenmillError):
+    """No such budget."""
+
+    code = "budget_not_found"
+
+
+class BusinessKeyReused(TokenmillError):
+    """The business key names another entry of the ledger."""
+
+    code = "business_key_reused"
+
+
+class BooksDisagree(TokenmillError):
+    """The ledger, the jobs and the bodies do not say the same."""
+
+    code = "books_disagree"
+
+
+class AlertNotFound(TokenmillError):
+    """No such alert."""
+
+    code = "alert_not_found"
+
+
+class MailNotSent(TokenmillError):
+    """The mail server did not take a message."""
+
+    code = "mail_not_sent"
+
+
+class MailRefused(TokenmillError):
+    """The mail server will never take this message."""
+
+    code = "mail_refused"

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Interval, bindparam, delete, func, insert, se
 from tasks import ledger
 from tasks.batch_progress import EndedLine, note_ended
 from tasks.models import Checkpoint, Job, JobStatus
+from tasks.months import month_of
 from tasks.pricing import TokenPrices, price
 from tasks.result import Choice
 from tasks.sampling import Sampling
@@ -112,7 +113,8 @@ def end(connection: Connection, endings: Iterable[Ending]) -> list[str]:
         settlements.append(
             ledger.Settlement(
                 row.id,
-                row.project_id,
+                ledger.Payer(row.project_id, row.api_key_id),
+                month_of(row.created_at),
                 ending.prompt_tokens,
                 ending.cached_tokens,
                 ending.completion_tokens,
@@ -171,6 +173,8 @@ def _lock(connection: Connection, job_ids: Sequence[str]) -> Sequence[Any]:
         select(
             Job.id,
             Job.project_id,
+            Job.api_key_id,
+            Job.created_at,
             Job.attempt,
             Job.batch_id,
             Job.line_number,

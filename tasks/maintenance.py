@@ -8,9 +8,11 @@ from tasks import (
     batch_ending,
     batch_file_sizes,
     batch_validation,
+    budget_alerts,
     deletion,
     feeder,
     lost_jobs,
+    mail,
     outbox,
     slices,
     stored_objects,
@@ -93,3 +95,15 @@ def end_batches() -> int:
 def forget_lost_slices() -> int:
     """Take lines back whose message the broker has lost."""
     return slices.forget_lost()
+
+
+@app.task(name="tasks.maintenance.note_budget_alerts")
+def note_budget_alerts() -> int:
+    """Note which budgets have reached a threshold."""
+    return budget_alerts.note_crossed()
+
+
+@app.task(name="tasks.maintenance.mail_budget_alerts")
+def mail_budget_alerts() -> int:
+    """Mail those who want to know of it."""
+    return mail.send_due_alerts()

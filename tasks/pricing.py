@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from decimal import Decimal
 
-_PER_MILLION = Decimal("0.000001")
+PER_MILLION = Decimal("0.000001")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,13 +24,13 @@ def price(prices: TokenPrices, *, prompt_tokens: int, cached_tokens: int, comple
         + cached_tokens * prices.cached_input_usd
         + completion_tokens * prices.output_usd
     )
-    return micro_usd * _PER_MILLION
+    return micro_usd * PER_MILLION
 
 
 def hold_amount(prices: TokenPrices, *, prompt_tokens: int, max_tokens: int) -> Decimal:
     """The most a job can cost: no prompt token cached, every token it may generate."""
     dearest_input_usd = max(prices.input_usd, prices.cached_input_usd)
-    return (prompt_tokens * dearest_input_usd + max_tokens * prices.output_usd) * _PER_MILLION
+    return (prompt_tokens * dearest_input_usd + max_tokens * prices.output_usd) * PER_MILLION
 
 
 def usd_text(amount: Decimal) -> str:

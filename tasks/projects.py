@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from sqlalchemy import ColumnElement, Connection, func, insert, or_, select, text, update
 
-from tasks import audit
+from tasks import audit, budgets
 from tasks.actor import OPERATOR, Actor
 from tasks.db import transaction
 from tasks.errors import ProjectArchived, ProjectNotFound
@@ -134,6 +134,7 @@ def _insert(connection: Connection, actor: Actor, name: str, limit_usd: Decimal 
     values = {"id": project_id, "name": name, "organization_id": actor.organization}
     row = connection.execute(insert(Project).values(values).returning(*_COLUMNS)).one()
     connection.execute(insert(Spend).values(project_id=project_id, limit_usd=limit_usd))
+    budgets.adopt(connection, project_id)
     audit.record(
         connection,
         actor,

@@ -16,7 +16,7 @@ from celery.beat import ScheduleEntry, Scheduler, Service
 
 from tasks import logs, maintenance
 from tasks.app import app
-from tasks.errors import BrokerUnavailable, DatabaseUnavailable
+from tasks.errors import BrokerUnavailable, DatabaseUnavailable, MailNotSent
 
 log = structlog.get_logger(__name__)
 
@@ -55,7 +55,7 @@ def run_entry(task: str) -> None:
     action = task.removeprefix(f"{maintenance.__name__}.")
     try:
         done = app.tasks[task].run()
-    except (BrokerUnavailable, DatabaseUnavailable) as error:
+    except (BrokerUnavailable, DatabaseUnavailable, MailNotSent) as error:
         log.warning("maintenance deferred", action=action, error=error.message)
     except Exception:
         log.exception("maintenance failed", action=action)

@@ -115,6 +115,13 @@ class Settings(BaseSettings):
     batch_interval_seconds: float = Field(0.5, gt=0)
     feed_interval_seconds: float = Field(0.5, gt=0)
 
+    smtp_url: str | None = Field(
+        None,
+        pattern=r"^(smtp|smtps|smtp\+starttls)://[^/]+$",
+        description="smtp://, smtp+starttls:// or smtps://, as user:password@host:port",
+    )
+    mail_from: str = Field("tokenmill@localhost", pattern=r"^[!-~]+@[!-~]+$")
+
     queue_prefix: str = Field("tokenmill", pattern=r"^[a-z0-9][a-z0-9._-]*$")
 
     @model_validator(mode="after")

@@ -6,6 +6,7 @@ from tasks.settings import settings
 from web import auth, docs, errors, limits, requests
 from web.api import (
     batches,
+    billing,
     chat,
     completions,
     conversations,
@@ -46,5 +47,6 @@ def create_app(threads: int | None = None) -> Flask:
     app.register_blueprint(files.blueprint)
     app.register_blueprint(uploads.blueprint)
     app.register_blueprint(organization.blueprint)
+    app.register_blueprint(billing.blueprint)
     docs.install(app)
     return app

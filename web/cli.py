@@ -7,9 +7,12 @@ from inference.errors import CatalogError, InferenceError
 from tasks.errors import TokenmillError
 from web.commands.admin_keys import admin_keys
 from web.commands.batch import batch
+from web.commands.billing import billing
+from web.commands.budgets import budgets
 from web.commands.db import db
 from web.commands.demo import demo
 from web.commands.keys import keys
+from web.commands.prices import prices
 from web.commands.projects import projects
 from web.commands.scheduler import scheduler
 from web.commands.serve import serve
@@ -67,7 +70,22 @@ def cli() -> None:
     """
 
 
-for command in (serve, demo, web, worker, scheduler, db, projects, users, keys, admin_keys, batch):
+for command in (
+    serve,
+    demo,
+    web,
+    worker,
+    scheduler,
+    db,
+    projects,
+    users,
+    keys,
+    admin_keys,
+    batch,
+    budgets,
+    prices,
+    billing,
+):
     cli.add_command(command)
 
 

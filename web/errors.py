@@ -51,6 +51,8 @@ _ANSWERS: dict[type[errors.TokenmillError], Answer] = {
     errors.InviteNotFound: Answer(404, INVALID),
     errors.ServiceAccountNotFound: Answer(404, INVALID),
     errors.NotSupportedHere: Answer(404, INVALID),
+    errors.BudgetNotFound: Answer(404, INVALID),
+    errors.AlertNotFound: Answer(404, INVALID),
     # The SDK retries 409 and 429 by itself; none of these mends that way.
     errors.JobAlreadyEnded: Answer(409, INVALID, _GIVE_UP),
     errors.BatchAlreadyEnded: Answer(409, INVALID, _GIVE_UP),
@@ -60,6 +62,7 @@ _ANSWERS: dict[type[errors.TokenmillError], Answer] = {
     errors.UploadNotPending: Answer(409, INVALID, _GIVE_UP),
     errors.UserAlreadyThere: Answer(409, INVALID, _GIVE_UP),
     errors.ProjectArchived: Answer(409, INVALID, _GIVE_UP),
+    errors.BusinessKeyReused: Answer(409, INVALID, _GIVE_UP),
     # The job goes on or is over: a retry would only start another one.
     errors.JobStillRunning: Answer(504, "timeout_error", _GIVE_UP),
     errors.JobExpired: Answer(504, "timeout_error", _GIVE_UP),

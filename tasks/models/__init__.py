@@ -5,6 +5,8 @@ from tasks.models.api_key import ApiKey
 from tasks.models.audit_entry import AuditEntry
 from tasks.models.base import Base
 from tasks.models.batch import Batch, BatchInvalidLine
+from tasks.models.budget import Budget, BudgetMonth
+from tasks.models.budget_alert import BudgetAlert, BudgetAlertDue
 from tasks.models.checkpoint import Checkpoint
 from tasks.models.conversation import Conversation, ConversationItem, RemovedConversationItem
 from tasks.models.file import File
@@ -32,6 +34,10 @@ __all__ = [
     "Base",
     "Batch",
     "BatchInvalidLine",
+    "Budget",
+    "BudgetAlert",
+    "BudgetAlertDue",
+    "BudgetMonth",
     "Checkpoint",
     "Conversation",
     "ConversationItem",

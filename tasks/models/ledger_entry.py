@@ -12,6 +12,7 @@ class LedgerEntry(Base):
         CheckConstraint("kind IN ('charge', 'refund', 'grant', 'adjustment')", name="kind_known"),
         CheckConstraint("kind <> 'charge' OR amount_usd >= 0", name="charge_not_negative"),
         Index("ix_ledger_entries_project_id_created_at", "project_id", "created_at"),
+        Index("ix_ledger_entries_created_at_id", "created_at", "id"),
     )
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)

@@ -10,6 +10,7 @@ class Price(Base):
     __tablename__ = "prices"
     __table_args__ = (
         UniqueConstraint("model", "service_tier", "effective_at"),
+        CheckConstraint("source IN ('catalogue', 'operator')", name="source_known"),
         CheckConstraint("input_usd >= 0 AND cached_input_usd >= 0 AND output_usd >= 0", name="not_negative"),
     )
 
@@ -20,3 +21,4 @@ class Price(Base):
     cached_input_usd: Mapped[Usd]
     output_usd: Mapped[Usd]
     effective_at: Mapped[CreatedAt]
+    source: Mapped[str] = mapped_column(server_default="catalogue", comment="who listed it")

@@ -1,27 +1,11 @@
 """`tokenmill projects`."""
 
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 
 import click
 
+from web.commands.money import Usd
 from web.commands.table import table
-
-
-class Usd(click.ParamType):
-    """An exact amount of money."""
-
-    name = "usd"
-
-    def convert(
-        self, value: str | Decimal, param: click.Parameter | None, ctx: click.Context | None
-    ) -> Decimal:
-        try:
-            amount = Decimal(value)
-        except InvalidOperation:
-            self.fail(f"{value!r} is not an amount", param, ctx)
-        if not amount.is_finite() or amount < 0:
-            self.fail(f"{value!r} is not an amount", param, ctx)
-        return amount
 
 
 @click.group(short_help="Create, list and archive projects.")

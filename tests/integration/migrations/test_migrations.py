@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import uuid
 from collections.abc import Iterator
 
 import pytest
@@ -28,6 +29,7 @@ INSERT INTO jobs (id, project_id, type, model, status, request, prompt_token_ids
 INSERT INTO ledger_entries (business_key, project_id, job_id, kind, amount_usd)
     VALUES ('charge:job_1', 'proj_1', 'job_1', 'charge', 0.000007);
 """
+ROLE_NAMED = "SELECT FROM pg_roles WHERE rolname = :name"
 
 
 @pytest.fixture
@@ -122,3 +124,27 @@ def test_downgrading_to_nothing_leaves_nothing(empty_database_url: str, connecti
     migrate.upgrade(empty_database_url)
     command.downgrade(migrate._config(empty_database_url), "base")
     assert inspect(connection).get_table_names() == ["alembic_version"]
+
+
+def test_owner_who_may_not_create_roles_migrates_without_one(
+    empty_database_url: str, connection: Connection
+) -> None:
+    owner = f"owner_{uuid.uuid4().hex}"
+    database = connection.execute(text("SELECT current_database()")).scalar_one()
+    connection.execute(text(f"CREATE ROLE {owner}"))
+    connection.execute(text(f"ALTER DATABASE {database} OWNER TO {owner}"))
+    there = connection.execute(text(ROLE_NAMED), {"name": "tokenmill_readonly"}).first() is not None
+    if there:
+        # Roles belong to the server, which other tests share.
+        connection.execute(text("ALTER ROLE tokenmill_readonly RENAME TO tokenmill_aside"))
+    connection.commit()
+    separator = "&" if "?" in empty_database_url else "?"
+    try:
+        migrate.upgrade(f"{empty_database_url}{separator}options=-crole%3D{owner}")
+        assert migrate.current(empty_database_url) == migrate.head()
+        assert connection.execute(text("SELECT count(*) FROM billing_daily")).scalar_one() == 0
+        assert connection.execute(text(ROLE_NAMED), {"name": "tokenmill_readonly"}).first() is None
+    finally:
+        if there:
+            connection.execute(text("ALTER ROLE tokenmill_aside RENAME TO tokenmill_readonly"))
+        connection.commit()

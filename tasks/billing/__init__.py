@@ -1,0 +1,1 @@
+"""What finance reads: the ledger by period, exported, invoiced and verified. Nothing here writes money."""
