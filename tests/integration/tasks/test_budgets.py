@@ -15,6 +15,7 @@ from tasks.db import transaction
 from tasks.errors import BudgetNotFound, InsufficientQuota, InvalidRequest, KeyNotFound, ProjectNotFound
 from tasks.keys import Principal
 from tasks.models import JobStatus
+from tasks.organization_projects import organization_of
 from tasks.projects import create_project
 from tests.integration.tasks.bookkeeping import CHARGE, HOLD, finish
 
@@ -73,11 +74,12 @@ def test_two_hundred_parallel_submits_on_a_budget_for_fifty_admit_exactly_fifty(
 
 
 def test_organization_is_held_to_its_limit_over_all_of_its_projects(
-    submit_job: Submit, principal: Principal, monkeypatch: pytest.MonkeyPatch
+    submit_job: Submit, principal: Principal
 ) -> None:
-    monkeypatch.setattr(budgets, "projects_of", lambda _connection, _id: [principal.project_id])
-    monkeypatch.setattr(budgets, "organization_of", lambda _connection, _id: "org_1")
-    organization = Subject(SubjectKind.ORGANIZATION, "org_1")
+    with transaction() as connection:
+        organization_id = organization_of(connection, principal.project_id)
+    assert organization_id is not None
+    organization = Subject(SubjectKind.ORGANIZATION, organization_id)
     limit(organization, HOLD * 3)
     later = create_project("later")
     neighbour = keys.authenticate(keys.create_key(later.id, "later").secret)
