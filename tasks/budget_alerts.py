@@ -62,7 +62,7 @@ def add_alert(
 
     Raises InvalidRequest, ProjectNotFound, KeyNotFound.
     """
-    values = _values(percent, amount_usd, recipients, subject_prefix)
+    values = alert_values(percent, amount_usd, recipients, subject_prefix)
     alert_id = new_id("alert")
     with transaction() as connection:
         keep_budget(connection, subject)
@@ -81,7 +81,7 @@ def change_alert(
     subject_prefix: str | None = None,
 ) -> None:
     """Raises InvalidRequest, AlertNotFound."""
-    values = _values(percent, amount_usd, recipients, subject_prefix)
+    values = alert_values(percent, amount_usd, recipients, subject_prefix)
     with transaction() as connection:
         changed = connection.execute(update(BudgetAlert).where(*_named(subject, alert_id)).values(values))
         if changed.rowcount == 0:
@@ -110,6 +110,31 @@ def list_alerts(subject: Subject) -> list[AlertRecord]:
             AlertRecord(row.id, subject, row.percent, row.amount_usd, row.recipients, row.subject_prefix)
             for row in rows
         ]
+
+
+def alert_values(
+    percent: int | None, amount_usd: Decimal | None, recipients: Sequence[str], subject_prefix: str | None
+) -> dict[str, object]:
+    """An alert as the table has it. Raises InvalidRequest."""
+    if (percent is None) == (amount_usd is None):
+        raise InvalidRequest("An alert has a percentage or an amount.", param="amount_usd")
+    if percent is not None and percent <= 0:
+        raise InvalidRequest("A percentage must be more than 0.", param="percent")
+    if amount_usd is not None and amount_usd <= 0:
+        raise InvalidRequest("An amount must be more than 0.", param="amount_usd")
+    for value in (*recipients, subject_prefix or ""):
+        # A line break would begin another header of the mail.
+        if not value.isprintable():
+            raise InvalidRequest("Addresses and prefixes are printable.", param="recipients")
+    for address in recipients:
+        if "@" not in address or " " in address or not address.isascii():
+            raise InvalidRequest(f"{address!r} is no mail address.", param="recipients")
+    return {
+        "percent": percent,
+        "amount_usd": amount_usd,
+        "recipients": list(recipients),
+        "subject_prefix": subject_prefix,
+    }
 
 
 def note_crossed() -> int:
@@ -146,30 +171,6 @@ def due(channel: Channel, most: int = 20) -> Iterator[tuple[Connection, list[Due
         told = update(BudgetAlertDue).where(BudgetAlertDue.id.in_([one.id for one in taken]))
         if taken:
             connection.execute(told.values({channel: func.now()}))
-
-
-def _values(
-    percent: int | None, amount_usd: Decimal | None, recipients: Sequence[str], subject_prefix: str | None
-) -> dict[str, object]:
-    if (percent is None) == (amount_usd is None):
-        raise InvalidRequest("An alert has a percentage or an amount.", param="amount_usd")
-    if percent is not None and percent <= 0:
-        raise InvalidRequest("A percentage must be more than 0.", param="percent")
-    if amount_usd is not None and amount_usd <= 0:
-        raise InvalidRequest("An amount must be more than 0.", param="amount_usd")
-    for value in (*recipients, subject_prefix or ""):
-        # A line break would begin another header of the mail.
-        if not value.isprintable():
-            raise InvalidRequest("Addresses and prefixes are printable.", param="recipients")
-    for address in recipients:
-        if "@" not in address or " " in address or not address.isascii():
-            raise InvalidRequest(f"{address!r} is no mail address.", param="recipients")
-    return {
-        "percent": percent,
-        "amount_usd": amount_usd,
-        "recipients": list(recipients),
-        "subject_prefix": subject_prefix,
-    }
 
 
 def _named(subject: Subject, alert_id: str) -> tuple[ColumnElement[bool], ...]:

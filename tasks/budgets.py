@@ -58,7 +58,14 @@ def set_budget(subject: Subject, *, hard_usd: Decimal | None, soft_usd: Decimal 
         keep_budget(connection, subject)
         limits = {"hard_usd": hard_usd, "soft_usd": soft_usd}
         connection.execute(update(Budget).where(*_of(subject)).values(limits))
-        return _read(connection, subject)
+        return read_budget(connection, subject)
+
+
+def set_hard_limit(connection: Connection, subject: Subject, hard_usd: Decimal | None) -> None:
+    """Change the one limit, and leave the other. Raises BudgetNotFound."""
+    statement = update(Budget).where(*_of(subject)).values(hard_usd=hard_usd)
+    if connection.execute(statement).rowcount == 0:
+        raise _not_found(subject)
 
 
 def keep_budget(connection: Connection, subject: Subject) -> None:
@@ -117,28 +124,11 @@ def adopt(connection: Connection, project_id: str) -> None:
 def get_budget(subject: Subject) -> BudgetRecord:
     """Raises BudgetNotFound."""
     with transaction() as connection:
-        return _read(connection, subject)
+        return read_budget(connection, subject)
 
 
-def list_budgets() -> list[BudgetRecord]:
-    """Every budget, by kind and subject."""
-    query = select(Budget.subject_kind, Budget.subject_id).order_by(Budget.subject_kind, Budget.subject_id)
-    with transaction() as connection:
-        subjects = [
-            Subject(SubjectKind(row.subject_kind), row.subject_id) for row in connection.execute(query)
-        ]
-        return [_read(connection, subject) for subject in subjects]
-
-
-def set_prepaid(project_id: str, prepaid: bool) -> None:
-    """Whether a project spends only what it was granted. Raises ProjectNotFound."""
-    statement = update(Spend).where(Spend.project_id == project_id).values(prepaid=prepaid)
-    with transaction() as connection:
-        if connection.execute(statement).rowcount == 0:
-            raise ProjectNotFound
-
-
-def _read(connection: Connection, subject: Subject) -> BudgetRecord:
+def read_budget(connection: Connection, subject: Subject) -> BudgetRecord:
+    """Raises BudgetNotFound."""
     row = connection.execute(select(Budget.hard_usd, Budget.soft_usd).where(*_of(subject))).first()
     if row is None:
         raise _not_found(subject)
@@ -149,6 +139,24 @@ def _read(connection: Connection, subject: Subject) -> BudgetRecord:
     ).first()
     month = (this_month(), Decimal(0), Decimal(0)) if counted is None else counted
     return BudgetRecord(subject, row.hard_usd, row.soft_usd, *month)
+
+
+def list_budgets() -> list[BudgetRecord]:
+    """Every budget, by kind and subject."""
+    query = select(Budget.subject_kind, Budget.subject_id).order_by(Budget.subject_kind, Budget.subject_id)
+    with transaction() as connection:
+        subjects = [
+            Subject(SubjectKind(row.subject_kind), row.subject_id) for row in connection.execute(query)
+        ]
+        return [read_budget(connection, subject) for subject in subjects]
+
+
+def set_prepaid(project_id: str, prepaid: bool) -> None:
+    """Whether a project spends only what it was granted. Raises ProjectNotFound."""
+    statement = update(Spend).where(Spend.project_id == project_id).values(prepaid=prepaid)
+    with transaction() as connection:
+        if connection.execute(statement).rowcount == 0:
+            raise ProjectNotFound
 
 
 def _alone(connection: Connection, subject: Subject) -> None:

@@ -74,3 +74,13 @@ class AuditQuery(PageQuery):
             moments={str(bound): moment for bound, moment in self.effective_at.items()},
             tenant_only=self.tenant_only,
         )
+
+
+class SpendAlertListQuery(PageQuery):
+    """Which alerts to list."""
+
+    before: Name | None = Field(None, description="The page ahead of this id.")
+    order: Literal["asc", "desc"] = Field("asc", description="By time of creation.")
+
+    def page(self) -> PageFilter:
+        return PageFilter(limit=self.limit, after=self.after, before=self.before, order=self.order)

@@ -10,7 +10,9 @@ from web.api.organization import (
     project_users,
     projects,
     service_accounts,
+    spend,
     unsupported,
+    usage,
     users,
 )
 from web.auth import ADMIN_BLUEPRINT
@@ -25,6 +27,8 @@ for part in (
     invites,
     admin_keys,
     audit_logs,
+    usage,
+    spend,
     unsupported,
 ):
     blueprint.register_blueprint(part.blueprint)
