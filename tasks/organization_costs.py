@@ -1,23 +1,12 @@
 """What an organization's ledger comes to by the day: charges, refunds and adjustments, without grants."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import (
-    BigInteger,
-    ColumnElement,
-    FromClause,
-    cast,
-    func,
-    literal,
-    null,
-    select,
-    true,
-    union_all,
-)
+from sqlalchemy import BigInteger, cast, func
 
 from tasks.actor import Actor
 from tasks.db import transaction
@@ -26,14 +15,17 @@ from tasks.usage_source import UsageFilter, entries_of, groups
 
 LINE_ITEM = "line_item"
 
+_AMOUNTS = ("amount_usd", "input_usd", "cached_input_usd", "output_usd")
+_TOKENS = ("prompt_tokens", "cached_tokens", "completion_tokens")
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(slots=True)
 class CostSum:
     """What a group cost. ``quantity`` is in tokens, where it is a line item of tokens."""
 
     group: dict[str, Any]
     amount_usd: Decimal
-    quantity: int | None
+    quantity: int | None = None
 
 
 def costs(
@@ -45,46 +37,62 @@ def costs(
     line_items: Sequence[str] = (),
 ) -> BucketPage[CostSum]:
     """A page of buckets of an hour or more; one in which nothing was entered is there and empty."""
-    query, source = entries_of(actor, stretch, wanted)
-    by = groups(source, [name for name in dict.fromkeys(group_by) if name != LINE_ITEM])
-    amount: ColumnElement[Any] = source.c.amount_usd
-    quantity: ColumnElement[Any] = null()
-    if LINE_ITEM in group_by or line_items:
-        items = _line_items(source)
-        query = query.join(items, true())
-        amount = items.c.amount_usd
-        if line_items:
-            query = query.where(items.c.line_item.in_(line_items))
-        if LINE_ITEM in group_by:
-            by.append(items.c.line_item)
-            quantity = cast(func.sum(items.c.quantity), BigInteger)
-    query = query.add_columns(*by, func.sum(amount), quantity)
-    names = [column.name for column in by]
+    names = [name for name in dict.fromkeys(group_by) if name != LINE_ITEM]
     found: defaultdict[int, list[CostSum]] = defaultdict(list)
-    with transaction() as connection:
-        rows = connection.execute(query.group_by("bucket", *by).order_by("bucket", *by))
-        for bucket, *values, amount_usd, tokens in rows:
-            found[bucket].append(CostSum(dict(zip(names, values, strict=True)), amount_usd, tokens))
+    if LINE_ITEM not in group_by and not line_items:
+        for row in _rows(actor, stretch, wanted, names):
+            found[row["start"]].append(CostSum(_group(row, names), row["amount_usd"]))
+        return stretch.fill(found)
+    sums: dict[tuple[Any, ...], CostSum] = {}
+    for row in _rows(actor, stretch, wanted, list(dict.fromkeys([*names, "model", "kind"]))):
+        for item in _line_items(row):
+            if line_items and item.group[LINE_ITEM] not in line_items:
+                continue
+            if LINE_ITEM not in group_by:
+                item = CostSum({}, item.amount_usd)
+            item.group |= _group(row, names)
+            _add(sums, row["start"], item)
+    for (start, *_), result in sorted(sums.items(), key=lambda one: one[0][:1]):
+        found[start].append(result)
     return stretch.fill(found)
 
 
-def _line_items(source: FromClause) -> FromClause:
+def _rows(
+    actor: Actor, stretch: Stretch, wanted: UsageFilter, names: Sequence[str]
+) -> Iterator[dict[str, Any]]:
+    query, source = entries_of(actor, stretch, wanted)
+    by = groups(source, names)
+    amounts = [func.sum(source.c[name]).label(name) for name in _AMOUNTS]
+    tokens = [cast(func.sum(source.c[name]), BigInteger).label(name) for name in _TOKENS]
+    query = query.add_columns(*by, *amounts, *tokens).group_by("bucket", *by).order_by("bucket", *by)
+    with transaction() as connection:
+        for row in connection.execute(query).mappings():
+            yield {**row, "start": int(row["bucket"].timestamp())}
+
+
+def _line_items(row: dict[str, Any]) -> Iterator[CostSum]:
     """A charge's parts, each of which has its own price; anything else is a line of its own."""
-    column = source.c
-    charge = column.kind == "charge"
-    parts = [
-        select(
-            (column.model + literal(f", {name}")).label(LINE_ITEM),
-            amount.label("amount_usd"),
-            tokens.label("quantity"),
-        )
-        .where(charge, tokens > 0)
-        .correlate(source)
-        for name, amount, tokens in (
-            ("input_tokens", column.input_usd, column.prompt_tokens - column.cached_tokens),
-            ("cached_input_tokens", column.cached_input_usd, column.cached_tokens),
-            ("output_tokens", column.output_usd, column.completion_tokens),
-        )
-    ]
-    whole = select(column.kind, column.amount_usd, cast(null(), BigInteger)).where(~charge).correlate(source)
-    return union_all(*parts, whole).lateral("items")
+    if row["kind"] != "charge":
+        yield CostSum({LINE_ITEM: row["kind"]}, row["amount_usd"])
+        return
+    uncached = row["prompt_tokens"] - row["cached_tokens"]
+    for name, tokens, amount_usd in (
+        ("input_tokens", uncached, row["input_usd"]),
+        ("cached_input_tokens", row["cached_tokens"], row["cached_input_usd"]),
+        ("output_tokens", row["completion_tokens"], row["output_usd"]),
+    ):
+        if tokens:
+            yield CostSum({LINE_ITEM: f"{row['model']}, {name}"}, amount_usd, tokens)
+
+
+def _add(sums: dict[tuple[Any, ...], CostSum], start: int, item: CostSum) -> None:
+    key = start, *item.group.values()
+    before = sums.setdefault(key, item)
+    if before is not item:
+        before.amount_usd += item.amount_usd
+        if before.quantity is not None and item.quantity is not None:
+            before.quantity += item.quantity
+
+
+def _group(row: dict[str, Any], names: Sequence[str]) -> dict[str, Any]:
+    return {name: row[name] for name in names}

@@ -50,5 +50,5 @@ def usage(
     with transaction() as connection:
         for bucket, *values in connection.execute(query):
             group = dict(zip(names, values, strict=False))
-            found[bucket].append(UsageSum(group, *values[len(names) :]))
+            found[int(bucket.timestamp())].append(UsageSum(group, *values[len(names) :]))
     return stretch.fill(found)

@@ -2,15 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import (
-    BigInteger,
     ColumnElement,
     FromClause,
     Select,
-    cast,
-    extract,
     func,
     literal,
     select,
@@ -38,15 +36,15 @@ class UsageFilter:
 def entries_of(
     actor: Actor, stretch: Stretch, wanted: UsageFilter
 ) -> tuple[Select[*tuple[Any, ...]], FromClause]:
-    """A query of the organization's entries by their bucket, as yet without sums; and their source.
+    """A query of the organization's entries by the starts of their buckets, without sums; and their source.
 
     What has no key, model, type or tier has an empty one.
     """
     source = _by_minute(stretch) if stretch.width == "1m" else _by_hour(stretch)
     column = source.c
-    bucket = func.floor(extract("epoch", column.moment) / stretch.seconds) * stretch.seconds
+    bucket = func.date_bin(timedelta(seconds=stretch.seconds), column.moment, func.to_timestamp(0))
     query = (
-        select(cast(bucket, BigInteger).label("bucket"))
+        select(bucket.label("bucket"))
         .select_from(source)
         .join(Project, Project.id == column.project_id)
         .outerjoin(ApiKey, ApiKey.id == column.api_key_id)

@@ -226,12 +226,78 @@ def test_audit_log_tells_who_did_what(admin: OpenAI, admin_key: str) -> None:
     assert commands[-1].actor.type == "session"
 
 
+def test_usage_and_costs_are_those_of_the_ledger(admin: OpenAI, sdk: OpenAI, live_server: LiveServer) -> None:
+    made = sdk.completions.create(model="smollm2", prompt="One, two,", max_tokens=2)
+    sdk.embeddings.create(model="minilm", input="a")
+    assert made.usage is not None
+    usage = admin.admin.organization.usage
+    start = made.created - 86_400
+    days = usage.completions(start_time=start, group_by=["model", "batch", "project_id", "api_key_id"])
+    assert (days.object, days.has_more, days.next_page) == ("page", False, None)
+    assert [(day.object, day.end_time - day.start_time) for day in days.data] == [("bucket", 86_400)] * 2
+    found = [result for day in days.data for result in day.results]
+    assert {result.object for result in found} == {"organization.usage.completions.result"}
+    assert sum(getattr(result, "output_tokens", 0) for result in found) >= 2
+    embedded = usage.embeddings(start_time=start, limit=1)
+    assert embedded.has_more
+    embedded = usage.embeddings(start_time=start, page=str(embedded.next_page))
+    assert [result.object for day in embedded.data for result in day.results] == [
+        "organization.usage.embeddings.result"
+    ]
+    minutes = usage.completions(start_time=made.created - 60, bucket_width="1m", limit=1440)
+    assert any(minute.results for minute in minutes.data)
+    costs = usage.costs(start_time=start, group_by=["line_item", "project_id"])
+    amounts = [getattr(result, "amount", None) for day in costs.data for result in day.results]
+    assert sum(amount.value for amount in amounts if amount) > 0
+    assert {amount.currency for amount in amounts if amount} == {"usd"}
+
+
+def test_spend_limit_and_alerts_are_set_and_removed(admin: OpenAI) -> None:
+    organization = admin.admin.organization
+    project = organization.projects.create(name="thrifty").id
+    limit = organization.projects.spend_limit.update(
+        project, currency="USD", interval="month", threshold_amount=5000
+    )
+    assert (limit.object, limit.threshold_amount) == ("project.spend_limit", 5000)
+    assert organization.projects.spend_limit.retrieve(project) == limit
+    assert organization.projects.spend_limit.delete(project).deleted
+    assert (
+        organization.spend_limit.update(
+            currency="USD", interval="month", threshold_amount=10**9
+        ).enforcement.status
+        == "inactive"
+    )
+    assert organization.spend_limit.retrieve().threshold_amount == 10**9
+    assert organization.spend_limit.delete().deleted
+    for amount in (1, 2, 3):
+        organization.spend_alerts.create(
+            currency="USD",
+            interval="month",
+            threshold_amount=amount,
+            notification_channel={"type": "email", "recipients": ["finance@example.com"]},
+        )
+    alerts = list(organization.spend_alerts.list(limit=2))
+    assert [alert.threshold_amount for alert in alerts] == [1, 2, 3]
+    changed = organization.spend_alerts.update(
+        alerts[0].id,
+        currency="USD",
+        interval="month",
+        threshold_amount=9,
+        notification_channel={"type": "email", "recipients": ["cfo@example.com"], "subject_prefix": "!"},
+    )
+    assert organization.spend_alerts.retrieve(alerts[0].id) == changed
+    for alert in alerts:
+        assert organization.spend_alerts.delete(alert.id).deleted
+    assert organization.projects.spend_alerts.list(project).data == []
+
+
 def test_what_makes_no_sense_here_says_so(admin: OpenAI) -> None:
     organization = admin.admin.organization
     for ask in (
         organization.certificates.list,
         organization.groups.list,
         organization.roles.list,
+        lambda: organization.usage.images(start_time=0),
         lambda: organization.certificates.delete("cert_1"),
         lambda: organization.projects.certificates.list("proj_1"),
     ):
