@@ -56,6 +56,7 @@ _every_seconds = {
     "end_batches": _settings.batch_interval_seconds,
     "forget_lost_slices": _settings.republish_after_seconds / 4,
     "measure_batch_files": 5,
+    "sign_receipts": 1,
     "note_budget_alerts": 10,
     "mail_budget_alerts": 10,
     "erase_deleted_jobs": 30,

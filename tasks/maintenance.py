@@ -20,6 +20,7 @@ from tasks import (
 from tasks.app import app
 from tasks.db import transaction
 from tasks.models import IdempotencyKey
+from tasks.receipts import chain
 from tasks.settings import settings
 
 
@@ -95,6 +96,12 @@ def end_batches() -> int:
 def forget_lost_slices() -> int:
     """Take lines back whose message the broker has lost."""
     return slices.forget_lost()
+
+
+@app.task(name="tasks.maintenance.sign_receipts")
+def sign_receipts() -> int:
+    """Chain and sign the receipts of what was charged."""
+    return chain.sign_receipts()
 
 
 @app.task(name="tasks.maintenance.note_budget_alerts")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import BigInteger, cast, func
+from sqlalchemy import BigInteger, ColumnElement, FromClause, cast, func
 
 from tasks.actor import Actor
 from tasks.db import transaction
@@ -40,11 +40,12 @@ def costs(
     names = [name for name in dict.fromkeys(group_by) if name != LINE_ITEM]
     found: defaultdict[int, list[CostSum]] = defaultdict(list)
     if LINE_ITEM not in group_by and not line_items:
-        for row in _rows(actor, stretch, wanted, names):
+        for row in _rows(actor, stretch, wanted, names, ("amount_usd",)):
             found[row["start"]].append(CostSum(_group(row, names), row["amount_usd"]))
         return stretch.fill(found)
     sums: dict[tuple[Any, ...], CostSum] = {}
-    for row in _rows(actor, stretch, wanted, list(dict.fromkeys([*names, "model", "kind"]))):
+    by = list(dict.fromkeys([*names, "model", "kind"]))
+    for row in _rows(actor, stretch, wanted, by, (*_AMOUNTS, *_TOKENS)):
         for item in _line_items(row):
             if line_items and item.group[LINE_ITEM] not in line_items:
                 continue
@@ -58,16 +59,20 @@ def costs(
 
 
 def _rows(
-    actor: Actor, stretch: Stretch, wanted: UsageFilter, names: Sequence[str]
+    actor: Actor, stretch: Stretch, wanted: UsageFilter, names: Sequence[str], sums: Sequence[str]
 ) -> Iterator[dict[str, Any]]:
     query, source = entries_of(actor, stretch, wanted)
     by = groups(source, names)
-    amounts = [func.sum(source.c[name]).label(name) for name in _AMOUNTS]
-    tokens = [cast(func.sum(source.c[name]), BigInteger).label(name) for name in _TOKENS]
-    query = query.add_columns(*by, *amounts, *tokens).group_by("bucket", *by).order_by("bucket", *by)
+    summed = [_sum(source, name).label(name) for name in sums]
+    query = query.add_columns(*by, *summed).group_by("bucket", *by).order_by("bucket", *by)
     with transaction() as connection:
         for row in connection.execute(query).mappings():
             yield {**row, "start": int(row["bucket"].timestamp())}
+
+
+def _sum(source: FromClause, name: str) -> ColumnElement[Any]:
+    total = func.sum(source.c[name])
+    return cast(total, BigInteger) if name in _TOKENS else total
 
 
 def _line_items(row: dict[str, Any]) -> Iterator[CostSum]:

@@ -122,6 +122,10 @@ class Settings(BaseSettings):
     )
     mail_from: str = Field("tokenmill@localhost", pattern=r"^[!-~]+@[!-~]+$")
 
+    receipt_key: str | None = Field(
+        None, repr=False, description="the private Ed25519 key that receipts are signed with, or its path"
+    )
+
     queue_prefix: str = Field("tokenmill", pattern=r"^[a-z0-9][a-z0-9._-]*$")
 
     @model_validator(mode="after")

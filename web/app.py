@@ -17,6 +17,7 @@ from web.api import (
     jobs,
     models,
     organization,
+    receipts,
     responses,
     uploads,
 )
@@ -48,5 +49,6 @@ def create_app(threads: int | None = None) -> Flask:
     app.register_blueprint(uploads.blueprint)
     app.register_blueprint(organization.blueprint)
     app.register_blueprint(billing.blueprint)
+    app.register_blueprint(receipts.blueprint)
     docs.install(app)
     return app

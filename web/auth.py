@@ -28,6 +28,7 @@ RESOURCES = {
     "job_events": "jobs",
     "jobs": "jobs",
     "models": "models",
+    "receipts": "jobs",
     "responses": "responses",
     "uploads": "files",
 }

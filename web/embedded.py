@@ -14,6 +14,7 @@ from typing import Any
 from tasks import db, keys, logs, migrate, projects, readiness
 from tasks.embedded import Background, EmbeddedDatabase, start_background
 from tasks.errors import AuthenticationFailed
+from tasks.receipts import signing
 from tasks.settings import settings
 from web.server import DrainingArbiter, DrainingWorker, Server
 
@@ -37,12 +38,21 @@ def embedded_platform(data_dir: Path) -> Iterator[None]:
             DATABASE_URL=database.url, BROKER_URL="memory://localhost/", TOKENMILL_DATA_DIR=str(data_dir)
         )
         os.environ.pop("REDIS_URL", None)
+        _have_receipt_key(data_dir)
         settings.cache_clear()
         migrate.upgrade(database.url)
         try:
             yield
         finally:
             db.engine().dispose()
+
+
+def _have_receipt_key(data_dir: Path) -> None:
+    """An installation without a key for receipts has one of its own."""
+    if "TOKENMILL_RECEIPT_KEY" not in os.environ:
+        file = data_dir / "receipt-key.pem"
+        signing.new_key_file(file)
+        os.environ["TOKENMILL_RECEIPT_KEY"] = str(file)
 
 
 def installation_key(data_dir: Path) -> str:

@@ -59,9 +59,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--jobs", type=int, default=1_000_000)
     jobs = parser.parse_args().jobs
-    os.environ["TOKENMILL_LOG_LEVEL"] = "ERROR"
-    logs.configure()
-    logging.getLogger("werkzeug").disabled = True
     with tempfile.TemporaryDirectory() as folder, _database(Path(folder)):
         _fill(jobs)
         with _client() as client:
@@ -79,6 +76,9 @@ def _database(folder: Path) -> Iterator[None]:
         migrate.upgrade(url)
         os.environ["DATABASE_URL"] = url
         os.environ["TOKENMILL_DATABASE_STATEMENT_TIMEOUT_SECONDS"] = "600"
+        os.environ["TOKENMILL_LOG_LEVEL"] = "ERROR"
+        logs.configure()
+        logging.getLogger("werkzeug").disabled = True
         yield
     finally:
         postgres.stop()

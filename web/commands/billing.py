@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import click
 
 from web.commands.money import Usd
+from web.commands.receipts import export_receipts, verify_receipts
 
 if TYPE_CHECKING:
     from tasks.corrections import Correction
@@ -147,6 +148,10 @@ def refund(job_id: str, reason: str) -> None:
     from tasks import corrections
 
     _tell(corrections.refund(job_id, reason=reason))
+
+
+billing.add_command(export_receipts)
+billing.add_command(verify_receipts)
 
 
 def _tell(entry: "Correction") -> None:
