@@ -1,4 +1,4 @@
-"""Where usage and costs are read from: the ledger added up by the hour, or its entries for minutes."""
+"""Where usage and costs are read from: the ledger added up by hour or day, or its entries for minutes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from sqlalchemy import (
 )
 
 from tasks.actor import Actor
-from tasks.models import ApiKey, Job, LedgerEntry, Project, UsageHour
+from tasks.models import ApiKey, Job, LedgerEntry, Project, UsageDay, UsageHour
 from tasks.usage_buckets import Stretch
 
 # OpenAI's word for whatever its agents did not ask for.
@@ -40,7 +40,7 @@ def entries_of(
 
     What has no key, model, type or tier has an empty one.
     """
-    source = _by_minute(stretch) if stretch.width == "1m" else _by_hour(stretch)
+    source = _by_minute(stretch) if stretch.width == "1m" else _sums(stretch)
     column = source.c
     bucket = func.date_bin(timedelta(seconds=stretch.seconds), column.moment, func.to_timestamp(0))
     query = (
@@ -66,11 +66,12 @@ def groups(source: FromClause, names: Sequence[str]) -> list[ColumnElement[Any]]
     return [(ApiKey.user_id if name == "user_id" else source.c[name]).label(name) for name in names]
 
 
-def _by_hour(stretch: Stretch) -> FromClause:
-    columns = [column for column in UsageHour.__table__.columns if column.name != "hour"]
+def _sums(stretch: Stretch) -> FromClause:
+    table = UsageDay if stretch.width == "1d" else UsageHour
+    columns = [column for column in table.__table__.columns if column.name != "start"]
     return (
-        select(UsageHour.hour.label("moment"), _API_SOURCE, *columns)
-        .where(*_within(UsageHour.hour, stretch))
+        select(table.start.label("moment"), _API_SOURCE, *columns)
+        .where(*_within(table.start, stretch))
         .subquery("entries")
     )
 

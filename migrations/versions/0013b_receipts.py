@@ -53,7 +53,7 @@ def upgrade() -> None:
         "receipts",
         sa.Column("job_id", C_TEXT, nullable=False),
         sa.Column("project_id", C_TEXT, nullable=False),
-        sa.Column("ledger_entry_id", sa.BigInteger(), nullable=False),
+        sa.Column("ledger_entry_id", sa.BigInteger(), nullable=False, comment="which is never deleted"),
         sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.Column(
             "sequence",
@@ -72,11 +72,6 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["job_id"], ["jobs.id"], name=op.f("fk_receipts_job_id_jobs")),
         sa.ForeignKeyConstraint(
             ["project_id"], ["projects.id"], name=op.f("fk_receipts_project_id_projects")
-        ),
-        sa.ForeignKeyConstraint(
-            ["ledger_entry_id"],
-            ["ledger_entries.id"],
-            name=op.f("fk_receipts_ledger_entry_id_ledger_entries"),
         ),
         sa.PrimaryKeyConstraint("job_id", name=op.f("pk_receipts")),
         sa.UniqueConstraint("project_id", "sequence", name=op.f("uq_receipts_project_id_sequence")),

@@ -161,16 +161,17 @@ CHECKS = (
         "spent, held and granted are kept as {spent_usd}, {held_usd} and {granted_usd} USD, "
         "but add up to {ledger_usd}, {holds_usd} and {grants_usd} USD",
     ),
-    Check(
-        "wrong_usage_sums",
-        f"""
+    *(
+        Check(
+            "wrong_usage_sums",
+            f"""
         SELECT project_id, project_id AS about, sum(counted_usd) AS counted_usd,
             sum(entered_usd) AS entered_usd
         FROM (
             SELECT project_id, amount_usd AS counted_usd, 0 AS entered_usd, entries,
                 prompt_tokens, cached_tokens, completion_tokens
-            FROM usage_hours
-            WHERE hour >= :start AND hour < :end AND {_OF_PROJECT.format(table="usage_hours")}
+            FROM {sums}
+            WHERE {sums}.start >= :start AND {sums}.start < :end AND {_OF_PROJECT.format(table=sums)}
             UNION ALL
             SELECT project_id, 0, amount_usd, -1,
                 -coalesce(prompt_tokens, 0), -coalesce(cached_tokens, 0), -coalesce(completion_tokens, 0)
@@ -182,6 +183,8 @@ CHECKS = (
         HAVING sum(counted_usd) <> sum(entered_usd) OR sum(entries) <> 0 OR sum(prompt_tokens) <> 0
             OR sum(cached_tokens) <> 0 OR sum(completion_tokens) <> 0
         """,  # noqa: S608 - constants
-        "by the hour {counted_usd} USD are counted, but {entered_usd} USD were entered, or the tokens differ",
+            f"{sums} count {{counted_usd}} USD, but {{entered_usd}} USD were entered, or the tokens differ",
+        )
+        for sums in ("usage_hours", "usage_days")
     ),
 )

@@ -25,7 +25,7 @@ from tasks.models.service_account import ServiceAccount
 from tasks.models.spend import Spend
 from tasks.models.stored_object import StoredObject
 from tasks.models.upload import Upload, UploadPart, UploadStatus
-from tasks.models.usage_hour import UsageHour
+from tasks.models.usage_sum import UsageDay, UsageHour
 from tasks.models.user import User
 from tasks.models.worker import Worker
 
@@ -63,6 +63,7 @@ __all__ = [
     "Upload",
     "UploadPart",
     "UploadStatus",
+    "UsageDay",
     "UsageHour",
     "User",
     "Worker",

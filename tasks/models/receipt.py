@@ -22,7 +22,7 @@ class Receipt(Base):
 
     job_id: Mapped[PrimaryId] = mapped_column(ForeignKey("jobs.id"))
     project_id: Mapped[Id] = mapped_column(ForeignKey("projects.id"))
-    ledger_entry_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("ledger_entries.id"))
+    ledger_entry_id: Mapped[int] = mapped_column(BigInteger, comment="which is never deleted")
     created_at: Mapped[CreatedAt]
     sequence: Mapped[int | None] = mapped_column(
         comment="in its project's chain, from 1; null: not signed yet"

@@ -45,6 +45,7 @@ JOBS = """
     FROM generate_series(:first, :last) AS n,
         LATERAL (SELECT now() - interval '1 day' * :days * n / :jobs AS moment) AS moments
 """
+SUMS = "SELECT (SELECT count(*) FROM usage_hours), (SELECT count(*) FROM usage_days)"
 CHARGES = """
     INSERT INTO ledger_entries (business_key, project_id, job_id, kind, amount_usd, prompt_tokens,
         cached_tokens, completion_tokens, created_at)
@@ -98,8 +99,11 @@ def _fill(jobs: int) -> None:
             connection.execute(text(CHARGES), part)
     with transaction() as connection:
         connection.execute(text("ANALYZE"))
-        hours = connection.execute(text("SELECT count(*) FROM usage_hours")).scalar_one()
-    print(f"{jobs} jobs in {hours} rows by the hour, written in {time.perf_counter() - started:.0f} s")
+        hours, days = connection.execute(text(SUMS)).one()
+    print(
+        f"{jobs} jobs in {hours} rows by the hour and {days} by the day, "
+        f"written in {time.perf_counter() - started:.0f} s"
+    )
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Usage and costs: read from the hours that the ledger is counted by, and the same as the ledger."""
+"""Usage and costs: read from the hours and days that the ledger is counted by, and the same as the ledger."""
 
 import time
 from collections.abc import Callable
@@ -129,6 +129,7 @@ def test_another_organization_sees_nothing_of_it(submit_job: Submit) -> None:
         "UPDATE usage_hours SET amount_usd = amount_usd + 1",
         "UPDATE usage_hours SET cached_tokens = 1",
         "DELETE FROM usage_hours",
+        "UPDATE usage_days SET completion_tokens = 0",
     ],
 )
 def test_sums_that_are_not_the_ledgers_are_found(submit_job: Submit, tampering: str) -> None:

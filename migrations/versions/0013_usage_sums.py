@@ -1,4 +1,4 @@
-"""The ledger added up by the hour, so that usage and costs are read from a few rows.
+"""The ledger added up by the hour and by the day, so that usage and costs are read from a few rows.
 
 Revision ID: 0013
 Revises: 0011
@@ -14,16 +14,18 @@ depends_on = None
 
 USD = sa.Numeric(24, 12)
 C_TEXT = sa.Text(collation="C")
-KEY = ("hour", "project_id", "api_key_id", "model", "type", "service_tier", "batch", "kind")
+TABLES = {"usage_hours": "hour", "usage_days": "day"}
+KEY = ("start", "project_id", "api_key_id", "model", "type", "service_tier", "batch", "kind")
 SUMS = (
     *("entries", "prompt_tokens", "cached_tokens", "completion_tokens"),
     *("amount_usd", "input_usd", "cached_input_usd", "output_usd"),
 )
 # Always in the same order, so that no two transactions wait for each other.
 COUNT = f"""
-    INSERT INTO usage_hours AS counted ({", ".join(KEY + SUMS)})
-    SELECT date_trunc('hour', entered.created_at, 'UTC'), entered.project_id, coalesce(jobs.api_key_id, ''),
-        coalesce(jobs.model, ''), coalesce(jobs.type, ''), coalesce(jobs.service_tier, ''),
+    INSERT INTO {{table}} AS counted ({", ".join(KEY + SUMS)})
+    SELECT date_trunc('{{width}}', entered.created_at, 'UTC'), entered.project_id,
+        coalesce(jobs.api_key_id, ''), coalesce(jobs.model, ''), coalesce(jobs.type, ''),
+        coalesce(jobs.service_tier, ''),
         jobs.batch_id IS NOT NULL, entered.kind,
         count(*), coalesce(sum(entered.prompt_tokens), 0), coalesce(sum(entered.cached_tokens), 0),
         coalesce(sum(entered.completion_tokens), 0), sum(entered.amount_usd),
@@ -39,12 +41,13 @@ COUNT = f"""
 
 
 def upgrade() -> None:
-    _create_table()
+    for table in TABLES:
+        _create_table(table)
     op.execute(
         f"""
         CREATE FUNCTION count_usage() RETURNS trigger LANGUAGE plpgsql AS $$
         BEGIN
-            {COUNT.format(entered="entered")};
+            {_count("entered")}
             RETURN NULL;
         END
         $$
@@ -58,19 +61,26 @@ def upgrade() -> None:
         FOR EACH STATEMENT EXECUTE FUNCTION count_usage()
         """
     )
-    op.execute(COUNT.format(entered="ledger_entries"))
+    op.execute(_count("ledger_entries"))
 
 
 def downgrade() -> None:
     op.execute("DROP TRIGGER ledger_is_counted ON ledger_entries")
     op.execute("DROP FUNCTION count_usage()")
-    op.drop_table("usage_hours")
+    for table in TABLES:
+        op.drop_table(table)
 
 
-def _create_table() -> None:
+def _count(entered: str) -> str:
+    return "".join(
+        f"{COUNT.format(entered=entered, table=table, width=width)};" for table, width in TABLES.items()
+    )
+
+
+def _create_table(table: str) -> None:
     op.create_table(
-        "usage_hours",
-        sa.Column("hour", sa.DateTime(timezone=True), nullable=False, comment="its start"),
+        table,
+        sa.Column("start", sa.DateTime(timezone=True), nullable=False),
         sa.Column("project_id", C_TEXT, nullable=False),
         sa.Column("api_key_id", C_TEXT, nullable=False, comment="empty: none; so the three below"),
         sa.Column("model", sa.String(), nullable=False),
@@ -88,6 +98,6 @@ def _create_table() -> None:
         ),
         sa.Column("cached_input_usd", USD, nullable=False),
         sa.Column("output_usd", USD, nullable=False),
-        sa.PrimaryKeyConstraint(*KEY, name=op.f("pk_usage_hours")),
+        sa.PrimaryKeyConstraint(*KEY, name=op.f(f"pk_{table}")),
         postgresql_with={"fillfactor": "50"},
     )

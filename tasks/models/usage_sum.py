@@ -1,4 +1,4 @@
-"""What the ledger comes to, by the hour. A trigger of the ledger counts here, whoever writes to it."""
+"""What the ledger comes to by the hour and by the day. Its trigger counts here, whoever writes to it."""
 
 from sqlalchemy import BigInteger
 from sqlalchemy.orm import Mapped, mapped_column
@@ -6,14 +6,13 @@ from sqlalchemy.orm import Mapped, mapped_column
 from tasks.models.base import Base, Id, Moment, Usd
 
 
-class UsageHour(Base):
-    """Entries of one hour that are alike but for their amounts. Grants are no usage and not in it."""
+class _Sums:
+    """Entries of one stretch of time that are alike but for their amounts, without grants."""
 
-    __tablename__ = "usage_hours"
-    # Half of each page is left free: everything that ends changes its hour's row.
+    # Half of each page is left free: everything that ends changes its hour's row and its day's.
     __table_args__ = ({"postgresql_with": {"fillfactor": "50"}},)
 
-    hour: Mapped[Moment] = mapped_column(primary_key=True, comment="its start")
+    start: Mapped[Moment] = mapped_column(primary_key=True)
     project_id: Mapped[Id] = mapped_column(primary_key=True)
     api_key_id: Mapped[Id] = mapped_column(primary_key=True, comment="empty: none; so the three below")
     model: Mapped[str] = mapped_column(primary_key=True)
@@ -29,3 +28,15 @@ class UsageHour(Base):
     input_usd: Mapped[Usd] = mapped_column(comment="for input that was not cached; so the two below")
     cached_input_usd: Mapped[Usd]
     output_usd: Mapped[Usd]
+
+
+class UsageHour(_Sums, Base):
+    """By the hour."""
+
+    __tablename__ = "usage_hours"
+
+
+class UsageDay(_Sums, Base):
+    """By the day, in UTC."""
+
+    __tablename__ = "usage_days"
