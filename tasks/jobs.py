@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Interval, bindparam, delete, func, insert, select, update
 
-from tasks import ledger
+from tasks import ledger, webhook_events
 from tasks.batch_progress import EndedLine, note_ended
 from tasks.models import Checkpoint, Job, JobStatus
 from tasks.pricing import TokenPrices, price
@@ -101,7 +101,7 @@ def end(connection: Connection, endings: Iterable[Ending]) -> list[str]:
     An ending is dropped where its job has ended before or was taken over since (``attempt``).
     """
     by_id = {ending.job_id: ending for ending in endings}
-    settlements, updates, lines = [], [], []
+    settlements, updates, lines, news = [], [], [], []
     for row in _lock(connection, sorted(by_id)):
         ending = by_id[row.id]
         if ending.attempt != row.attempt:
@@ -121,6 +121,8 @@ def end(connection: Connection, endings: Iterable[Ending]) -> list[str]:
         )
         if row.batch_id is not None:
             lines.append(_line(ending, row, cost_usd))
+        if row.announced_as is not None:
+            news.append(_news(ending, row))
         updates.append(_terminal_values(ending, cost_usd))
     if updates:
         ended = [settlement.job_id for settlement in settlements]
@@ -130,6 +132,7 @@ def end(connection: Connection, endings: Iterable[Ending]) -> list[str]:
         connection.execute(_END, updates)
         connection.execute(delete(Checkpoint).where(Checkpoint.job_id.in_(ended)))
         ledger.settle(connection, settlements)
+        webhook_events.enqueue(connection, news)
     return [settlement.job_id for settlement in settlements]
 
 
@@ -177,10 +180,11 @@ def _lock(connection: Connection, job_ids: Sequence[str]) -> Sequence[Any]:
             Job.price_input_usd,
             Job.price_cached_input_usd,
             Job.price_output_usd,
+            webhook_events.announced_as(),
         )
         .where(Job.id.in_(job_ids), Job.status.in_((JobStatus.QUEUED, JobStatus.IN_PROGRESS)))
         .order_by(Job.id)
-        .with_for_update()
+        .with_for_update(of=Job)
     )
     return connection.execute(query).all()
 
@@ -216,6 +220,14 @@ def _line(ending: Ending, row: Any, cost_usd: Decimal) -> EndedLine:
         cached_tokens=ending.cached_tokens,
         completion_tokens=ending.completion_tokens,
         cost_usd=cost_usd,
+    )
+
+
+def _news(ending: Ending, row: Any) -> webhook_events.Event:
+    reason = ending.choices[0].get("finish_reason") if ending.choices else ending.finish_reason
+    cut_short = ending.status is JobStatus.COMPLETED and reason == "length"
+    return webhook_events.job_ended(
+        row.project_id, row.id, row.announced_as, ending.status, cut_short=cut_short
     )
 
 

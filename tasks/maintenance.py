@@ -14,6 +14,8 @@ from tasks import (
     outbox,
     slices,
     stored_objects,
+    webhook_deliveries,
+    webhook_delivery,
 )
 from tasks.app import app
 from tasks.db import transaction
@@ -93,3 +95,16 @@ def end_batches() -> int:
 def forget_lost_slices() -> int:
     """Take lines back whose message the broker has lost."""
     return slices.forget_lost()
+
+
+@app.task(name="tasks.maintenance.deliver_webhooks")
+def deliver_webhooks() -> int:
+    """Send projects the events that are due."""
+    webhook_delivery.deliver_due()
+    return 0
+
+
+@app.task(name="tasks.maintenance.forget_webhook_deliveries")
+def forget_webhook_deliveries() -> int:
+    """Erase deliveries past their time, and deleted endpoints."""
+    return webhook_deliveries.forget_old()

@@ -1,14 +1,17 @@
 """Every setting, read from the environment once."""
 
+import base64
 from functools import cache
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from inference.catalog import Catalog, ModelSpec, load_catalog
 from tasks.errors import ModelNotSupported
+
+_KEY_BYTES = 32
 
 
 def _alias(name: str) -> str:
@@ -88,7 +91,29 @@ class Settings(BaseSettings):
     batch_interval_seconds: float = Field(0.5, gt=0)
     feed_interval_seconds: float = Field(0.5, gt=0)
 
+    webhook_interval_seconds: float = Field(1.0, gt=0)
+    webhook_timeout_seconds: float = Field(15.0, gt=0, le=120)
+    webhook_concurrency: int = Field(32, ge=1, le=512)
+    webhook_allow_http: bool = Field(False, description="plain http:// too")
+    webhook_allow_private_addresses: bool = Field(False, description="of this network, and any port")
+    webhook_retention_days: int = Field(30, ge=1, description="of deliveries that are over")
+
+    encryption_keys: SecretStr | None = Field(
+        None, description="of secrets at rest: Fernet keys, the newest first, with commas between them"
+    )
+
     queue_prefix: str = Field("tokenmill", pattern=r"^[a-z0-9][a-z0-9._-]*$")
+
+    @field_validator("encryption_keys")
+    @classmethod
+    def _check_keys(cls, given: SecretStr | None) -> SecretStr | None:
+        if given is not None and not all(map(_is_key, _split(given))):
+            raise ValueError("must be keys of 32 bytes in URL-safe base64, with commas between them")
+        return given
+
+    def secret_keys(self) -> tuple[str, ...]:
+        """What secrets are encrypted with, the newest first; none where they are not."""
+        return () if self.encryption_keys is None else _split(self.encryption_keys)
 
     def storage_location(self) -> str:
         """Where files lie, as fsspec understands it."""
@@ -122,6 +147,17 @@ class Settings(BaseSettings):
         served = self.served_model()
         others = (spec for spec in self.model_catalog() if spec.task == "embed" and spec != served)
         return (served, *others)
+
+
+def _split(keys: SecretStr) -> tuple[str, ...]:
+    return tuple(key.strip() for key in keys.get_secret_value().split(",") if key.strip())
+
+
+def _is_key(key: str) -> bool:
+    try:
+        return len(base64.urlsafe_b64decode(key)) == _KEY_BYTES
+    except ValueError:
+        return False
 
 
 @cache

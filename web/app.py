@@ -17,6 +17,8 @@ from web.api import (
     models,
     responses,
     uploads,
+    webhook_deliveries,
+    webhooks,
 )
 from web.longpoll import LongPolls
 from web.routing import ObjectId
@@ -44,5 +46,7 @@ def create_app(threads: int | None = None) -> Flask:
     app.register_blueprint(batches.blueprint)
     app.register_blueprint(files.blueprint)
     app.register_blueprint(uploads.blueprint)
+    app.register_blueprint(webhooks.blueprint)
+    app.register_blueprint(webhook_deliveries.blueprint)
     docs.install(app)
     return app

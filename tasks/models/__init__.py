@@ -16,6 +16,7 @@ from tasks.models.project import Project
 from tasks.models.spend import Spend
 from tasks.models.stored_object import StoredObject
 from tasks.models.upload import Upload, UploadPart, UploadStatus
+from tasks.models.webhook import WebhookAttempt, WebhookDelivery, WebhookEndpoint
 from tasks.models.worker import Worker
 
 __all__ = [
@@ -41,5 +42,8 @@ __all__ = [
     "Upload",
     "UploadPart",
     "UploadStatus",
+    "WebhookAttempt",
+    "WebhookDelivery",
+    "WebhookEndpoint",
     "Worker",
 ]
