@@ -25,7 +25,12 @@ class Settings(BaseSettings):
     """What an operator may set. Names are the environment variables without their prefix."""
 
     model_config = SettingsConfigDict(
-        alias_generator=_alias, populate_by_name=True, extra="ignore", frozen=True
+        alias_generator=_alias,
+        populate_by_name=True,
+        extra="ignore",
+        frozen=True,
+        # A key that is not quite right must not be printed.
+        hide_input_in_errors=True,
     )
 
     database_url: str = "postgresql://localhost:5432/tokenmill"

@@ -6,8 +6,9 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 
 # Every address of IPv6 that was ever given out for public use lies here.
 _GIVEN_OUT = IPv6Network("2000::/3")
-# Carries IPv4 addresses, private ones too, to a relay nearby.
-_RELAYS = IPv4Network("192.88.99.0/24")
+# What Python's tables call global in one version or another: protocol assignments, relays, documentation.
+_NOT_FOR_US = (IPv4Network("192.0.0.0/24"), IPv4Network("192.88.99.0/24"))
+_NOT_FOR_US_V6 = (IPv6Network("2001::/23"), IPv6Network("3fff::/20"))
 
 Resolve = Callable[[str, int], list[str]]
 
@@ -30,10 +31,12 @@ def is_public(address: str) -> bool:
 
 
 def _is_public_v4(address: IPv4Address) -> bool:
-    return address.is_global and not (address.is_multicast or address.is_reserved or address in _RELAYS)
+    special = address.is_multicast or address.is_reserved or any(address in one for one in _NOT_FOR_US)
+    return address.is_global and not special
 
 
 def _is_public_v6(address: IPv6Address) -> bool:
     """None that hides an IPv4 address: those lead past what is forbidden for IPv4."""
     hides_another = address.ipv4_mapped or address.sixtofour or address.teredo
-    return address in _GIVEN_OUT and address.is_global and hides_another is None
+    special = hides_another is not None or any(address in one for one in _NOT_FOR_US_V6)
+    return address in _GIVEN_OUT and address.is_global and not special
