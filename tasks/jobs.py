@@ -170,23 +170,7 @@ def _requeue(connection: Connection, fences: Iterable[tuple[str, int]], *, losse
 
 def _lock(connection: Connection, job_ids: Sequence[str]) -> Sequence[Any]:
     """Lock jobs that have not ended, in id order everywhere so that two transactions can't deadlock."""
-    query = (
-        select(
-            Job.id,
-            Job.project_id,
-            Job.attempt,
-            Job.batch_id,
-            Job.line_number,
-            Job.price_input_usd,
-            Job.price_cached_input_usd,
-            Job.price_output_usd,
-            webhook_events.announced_as(),
-        )
-        .where(Job.id.in_(job_ids), Job.status.in_((JobStatus.QUEUED, JobStatus.IN_PROGRESS)))
-        .order_by(Job.id)
-        .with_for_update(of=Job)
-    )
-    return connection.execute(query).all()
+    return connection.execute(_LOCK, {"locked_ids": job_ids}).all()
 
 
 def _cost(ending: Ending, row: Any) -> Decimal:
@@ -248,6 +232,27 @@ def _terminal_values(ending: Ending, cost_usd: Decimal) -> dict[str, Any]:
         "new_error_message": ending.error_message,
     }
 
+
+# Built once, as ``ledger._HOLD`` is: every end of a job runs it.
+_LOCK = (
+    select(
+        Job.id,
+        Job.project_id,
+        Job.attempt,
+        Job.batch_id,
+        Job.line_number,
+        Job.price_input_usd,
+        Job.price_cached_input_usd,
+        Job.price_output_usd,
+        webhook_events.announced_as(),
+    )
+    .where(
+        Job.id.in_(bindparam("locked_ids", expanding=True)),
+        Job.status.in_((JobStatus.QUEUED, JobStatus.IN_PROGRESS)),
+    )
+    .order_by(Job.id)
+    .with_for_update(of=Job)
+)
 
 _CREATE = (
     insert(Job)

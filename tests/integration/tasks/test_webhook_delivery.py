@@ -8,7 +8,6 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler
 
 import pytest
 from cryptography.fernet import Fernet
@@ -22,7 +21,7 @@ from tasks.webhook_delivery import Deliverer
 from tests.integration.tasks.batch_work import change, one
 from tests.integration.tasks.webhook_work import WebhookWork
 from tests.services.platform import REPOSITORY
-from tests.unit.tasks.webhook_receiver import Received, Receiver, receiving, status
+from tests.unit.tasks.webhook_receiver import Receiver, receiving, status, wait_then
 
 DIES_BEFORE_ITS_COMMIT = """
 import os
@@ -171,11 +170,8 @@ def test_two_schedulers_send_everything_once(work: WebhookWork, receiver: Receiv
 def test_slow_receiver_holds_up_nobody_else(work: WebhookWork, receiver: Receiver) -> None:
     free = threading.Event()
 
-    def stall(_: BaseHTTPRequestHandler, received: Received) -> None:
-        free.wait(30)
-
     with receiving() as quick:
-        receiver.answers = [stall]
+        receiver.answers = [wait_then(free)]
         slow = work.endpoint(event_types=["job.failed"]).endpoint
         work.endpoint(url=quick.url, event_types=["job.completed"])
         for number in range(12):
@@ -199,7 +195,7 @@ def test_one_project_takes_a_share_of_the_threads(
     monkeypatch.setenv("TOKENMILL_WEBHOOK_CONCURRENCY", "8")
     settings.cache_clear()
     free = threading.Event()
-    receiver.answers = [lambda handler, received: free.wait(30) and None]
+    receiver.answers = [wait_then(free)]
     for _ in range(5):
         work.endpoint()
     work.tell()
@@ -236,7 +232,7 @@ def test_endpoint_deleted_while_it_is_being_told_leaves_nothing(
 ) -> None:
     endpoint = work.endpoint().endpoint
     free = threading.Event()
-    receiver.answers = [lambda handler, received: free.wait(30) and status(500)(handler, received)]
+    receiver.answers = [wait_then(free, 500)]
     work.tell()
     work.deliverer.start_due()
     receiver.wait_for(1)

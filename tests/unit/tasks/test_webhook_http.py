@@ -106,7 +106,10 @@ def test_connection_that_is_refused_is_an_error_like_any_other() -> None:
 
 @pytest.mark.usefixtures("allowed")
 def test_answer_that_is_not_http_is_an_error_like_any_other(receiver: Receiver) -> None:
-    receiver.answers = [lambda handler, _: handler.wfile.write(b"220 mail ready\r\n") and None]
+    def answer(handler: BaseHTTPRequestHandler, _: Received) -> None:
+        handler.wfile.write(b"220 mail ready\r\n")
+
+    receiver.answers = [answer]
     attempt = send(receiver.url)
     assert (attempt.status_code, attempt.delivered) == (None, False)
 

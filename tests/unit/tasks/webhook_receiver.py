@@ -33,6 +33,16 @@ def status(code: int, **headers: str) -> Answer:
     return answer
 
 
+def wait_then(free: threading.Event, code: int = 204) -> Answer:
+    """Answer once the test says so."""
+
+    def answer(handler: BaseHTTPRequestHandler, received: Received) -> None:
+        free.wait(30)
+        status(code)(handler, received)
+
+    return answer
+
+
 class Receiver:
     """Remembers what came. ``answers`` are given in turn, the last one for ever."""
 
