@@ -13,9 +13,11 @@ import pytest
 from cryptography.fernet import Fernet
 from openai import OpenAI
 
-from tasks import webhook_deliveries, webhook_endpoints, webhook_queue
+from tasks import webhook_deliveries, webhook_delivery, webhook_endpoints, webhook_queue
+from tasks.app import app
 from tasks.errors import WebhookDeliveryNotFound, WebhookEndpointDisabled, WebhookEndpointNotFound
 from tasks.keys import Principal
+from tasks.scheduler import run_entry
 from tasks.settings import settings
 from tasks.webhook_delivery import Deliverer
 from tests.integration.tasks.batch_work import change, one
@@ -355,3 +357,13 @@ def test_round_with_nothing_to_do_is_quick(work: WebhookWork) -> None:
     begun = time.monotonic()
     assert work.deliverer.start_due() == 0
     assert time.monotonic() - begun < 1
+
+
+def test_schedulers_timetable_delivers(work: WebhookWork, receiver: Receiver) -> None:
+    entries = {entry["task"] for entry in app.conf.beat_schedule.values()}
+    assert "tasks.maintenance.deliver_webhooks" in entries
+    work.endpoint()
+    work.tell()
+    run_entry("tasks.maintenance.deliver_webhooks")
+    receiver.wait_for(1)
+    assert webhook_delivery._deliverer().wait(20)
