@@ -8,7 +8,7 @@ from typing import Any
 import structlog
 from sqlalchemy import Connection, func, insert, select, text, update
 
-from tasks import ledger
+from tasks import ledger, webhook_events
 from tasks.batch import BatchStatus
 from tasks.batch_lines import LineFault, LineReader, PlannedLine
 from tasks.batch_source import lines_again, open_input
@@ -186,11 +186,13 @@ def _add_view(connection: Connection, batch: Any, view: str) -> str:
 
 def _refuse(batch_id: str, errors: list[dict[str, Any]]) -> None:
     with transaction() as connection:
-        connection.execute(
+        refused = connection.execute(
             update(Batch)
             .where(Batch.id == batch_id, Batch.status == BatchStatus.VALIDATING)
             .values(status=BatchStatus.FAILED, failed_at=func.now(), errors=errors)
+            .returning(Batch.id, Batch.project_id, Batch.status)
         )
+        webhook_events.batches_ended(connection, refused.all())
     log.info("batch refused", action="batch_refused", errors=len(errors), code=errors[0]["code"])
 
 

@@ -68,7 +68,7 @@ def keep_budget(connection: Connection, subject: Subject) -> None:
     """
     connection.execute(_PATIENCE)
     _alone(connection, subject)
-    projects = sorted(_projects(connection, subject))
+    projects = sorted(counted_projects(connection, subject))
     added = connection.execute(
         update(Spend)
         .where(Spend.project_id.in_(_locked(connection, projects)), ~Spend.budgeted.contains([str(subject)]))
@@ -138,6 +138,22 @@ def set_prepaid(project_id: str, prepaid: bool) -> None:
             raise ProjectNotFound
 
 
+def counted_projects(connection: Connection, subject: Subject) -> Sequence[str]:
+    """Whose jobs count. Raises ProjectNotFound, KeyNotFound."""
+    if subject.kind is SubjectKind.ORGANIZATION:
+        return projects_of(connection, subject.id)
+    if subject.kind is SubjectKind.KEY:
+        query = select(ApiKey.project_id).where(ApiKey.id == subject.id)
+        missing: type[Exception] = KeyNotFound
+    else:
+        query = select(Project.id).where(Project.id == subject.id)
+        missing = ProjectNotFound
+    projects = connection.execute(query).scalars().all()
+    if not projects:
+        raise missing(f"There is no {subject.kind} {subject.id!r}.")
+    return projects
+
+
 def _read(connection: Connection, subject: Subject) -> BudgetRecord:
     row = connection.execute(select(Budget.hard_usd, Budget.soft_usd).where(*_of(subject))).first()
     if row is None:
@@ -155,22 +171,6 @@ def _alone(connection: Connection, subject: Subject) -> None:
     """A project that is made meanwhile either sees the budget or is seen."""
     query = select(func.pg_advisory_xact_lock(_LOCK_SPACE, func.hashtext(str(subject))))
     connection.execute(query)
-
-
-def _projects(connection: Connection, subject: Subject) -> Sequence[str]:
-    """Whose jobs count. Raises ProjectNotFound, KeyNotFound."""
-    if subject.kind is SubjectKind.ORGANIZATION:
-        return projects_of(connection, subject.id)
-    if subject.kind is SubjectKind.KEY:
-        query = select(ApiKey.project_id).where(ApiKey.id == subject.id)
-        missing: type[Exception] = KeyNotFound
-    else:
-        query = select(Project.id).where(Project.id == subject.id)
-        missing = ProjectNotFound
-    projects = connection.execute(query).scalars().all()
-    if not projects:
-        raise missing(f"There is no {subject.kind} {subject.id!r}.")
-    return projects
 
 
 def _locked(connection: Connection, projects: Sequence[str]) -> Sequence[str]:

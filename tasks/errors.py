@@ -319,3 +319,39 @@ class MailRefused(TokenmillError):
     """The mail server will never take this message."""
 
     code = "mail_refused"
+
+
+class WebhookEndpointNotFound(TokenmillError):
+    """No such webhook endpoint."""
+
+    code = "webhook_endpoint_not_found"
+
+
+class WebhookDeliveryNotFound(TokenmillError):
+    """No such delivery."""
+
+    code = "webhook_delivery_not_found"
+
+
+class WebhookEndpointDisabled(TokenmillError):
+    """The webhook endpoint is disabled."""
+
+    code = "webhook_endpoint_disabled"
+
+
+class TooManyWebhookEndpoints(InvalidRequest):
+    """The project has as many webhook endpoints as it may."""
+
+    code = "too_many_webhook_endpoints"
+
+
+class WebhookUnreachable(TokenmillError):
+    """The webhook endpoint can't be reached."""
+
+    code = "webhook_unreachable"
+
+
+class SecretUnreadable(TokenmillError):
+    """A secret can't be decrypted: the key that it was encrypted with is not in TOKENMILL_ENCRYPTION_KEYS."""
+
+    code = "secret_unreadable"

@@ -25,6 +25,7 @@ from tasks.models.spend import Spend
 from tasks.models.stored_object import StoredObject
 from tasks.models.upload import Upload, UploadPart, UploadStatus
 from tasks.models.user import User
+from tasks.models.webhook import WebhookAttempt, WebhookDelivery, WebhookEndpoint
 from tasks.models.worker import Worker
 
 __all__ = [
@@ -61,5 +62,8 @@ __all__ = [
     "UploadPart",
     "UploadStatus",
     "User",
+    "WebhookAttempt",
+    "WebhookDelivery",
+    "WebhookEndpoint",
     "Worker",
 ]
