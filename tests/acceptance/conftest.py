@@ -229,7 +229,7 @@ def tokenmill() -> RunTokenmill:
             env=environment(**variables),
             capture_output=True,
             text=True,
-            timeout=170,
+            timeout=280,
             check=False,
         )
 
