@@ -7,7 +7,7 @@ from itertools import islice
 
 import structlog
 
-from tasks import events, generation, jobs
+from tasks import events, generation, job_limits, jobs
 from tasks.backoff import Backoff
 from tasks.db import transaction
 from tasks.errors import DatabaseUnavailable
@@ -89,6 +89,8 @@ class Finisher:
             flight.landed.set()
             action = "job_ended" if ending.job_id in ended else "job_end_fenced"
             log.info(action, action=action, job_id=ending.job_id, status=ending.status.value)
+        # First, so that whoever learns of an end finds room for the next.
+        job_limits.settle_ended([ending for flight, ending in ours if flight.job.batch_id is None], ended)
         events.publish(events.ENDED, ended)
 
     def _isolate(self, batch: Sequence[_Item]) -> None:

@@ -50,6 +50,7 @@ _ANSWERS: dict[type[errors.TokenmillError], Answer] = {
     errors.UserNotFound: Answer(404, INVALID),
     errors.InviteNotFound: Answer(404, INVALID),
     errors.ServiceAccountNotFound: Answer(404, INVALID),
+    errors.RateLimitNotFound: Answer(404, INVALID),
     errors.NotSupportedHere: Answer(404, INVALID),
     # The SDK retries 409 and 429 by itself; none of these mends that way.
     errors.JobAlreadyEnded: Answer(409, INVALID, _GIVE_UP),
@@ -67,6 +68,9 @@ _ANSWERS: dict[type[errors.TokenmillError], Answer] = {
     # Nobody reads this; the status is for the log.
     errors.ClientGone: Answer(499, INVALID),
     errors.InsufficientQuota: Answer(429, "insufficient_quota", _GIVE_UP),
+    errors.RateLimitReached: Answer(429, "rate_limit_error"),
+    errors.TooManyJobs: Answer(429, "rate_limit_error"),
+    errors.LimitsUnavailable: Answer(503, "service_unavailable", _OUTAGE),
     errors.IdentityProviderUnavailable: Answer(503, "service_unavailable", _OUTAGE),
     errors.ReplayGuardUnavailable: Answer(503, "service_unavailable", _OUTAGE),
     errors.DatabaseUnavailable: Answer(503, "service_unavailable", _OUTAGE),
