@@ -84,13 +84,13 @@ class Finisher:
         ours = [(flight, ending) for flight, ending in batch if not flight.given_up]
         with transaction() as connection:
             ended = jobs.end(connection, [ending for _, ending in ours])
+        # First, so that whoever learns of an end finds room for the next.
+        job_limits.settle_ended([ending for flight, ending in ours if flight.job.batch_id is None], ended)
         for flight, ending in batch:
             self._flights.remove(flight)
             flight.landed.set()
             action = "job_ended" if ending.job_id in ended else "job_end_fenced"
             log.info(action, action=action, job_id=ending.job_id, status=ending.status.value)
-        # First, so that whoever learns of an end finds room for the next.
-        job_limits.settle_ended([ending for flight, ending in ours if flight.job.batch_id is None], ended)
         events.publish(events.ENDED, ended)
 
     def _isolate(self, batch: Sequence[_Item]) -> None:

@@ -47,7 +47,7 @@ def _standing(found: RequestLimit, *, exceeded: bool = False) -> Standing:
     reset_at, remaining = found.window
     amount, seconds = found.limit.amount, found.limit.get_expiry()
     limit = Limit(
-        name=f"key:{auth.caller_id()}", whose="this key", unit="requests", amount=amount, seconds=seconds
+        name=f"key:{auth.caller_id()}", whose="this API key", unit="requests", amount=amount, seconds=seconds
     )
     used = amount - max(0, remaining)
     return Standing(limit, used, max(0.0, reset_at - time.time()), asked=1, exceeded=exceeded)

@@ -147,7 +147,7 @@ def test_processes_share_their_counts(redis_url: str, monkeypatch: pytest.Monkey
 
 
 @pytest.fixture
-def use_redis(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., LimitCounters]]:
+def use_redis(monkeypatch: pytest.MonkeyPatch) -> Callable[..., LimitCounters]:
     """The counters of a process with this Redis."""
 
     def use(url: str, when_away: str) -> LimitCounters:
@@ -159,7 +159,7 @@ def use_redis(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., LimitCo
 
     monkeypatch.setattr(limit_counters, "_FIRST_PAUSE_SECONDS", 0.05)
     monkeypatch.setattr(limit_counters, "_LONGEST_PAUSE_SECONDS", 0.05)
-    yield use
+    return use
 
 
 def until_redis_counts(found: LimitCounters) -> None:
