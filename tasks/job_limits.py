@@ -9,7 +9,7 @@ limited by how much of them is queued, and by nothing here.
 from collections.abc import Container, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
-from tasks.errors import RateLimitReached, TokenmillError
+from tasks.errors import RateLimitReached
 from tasks.job_caps import JobCap
 from tasks.jobs import Ending
 from tasks.limit import DAY_SECONDS, MINUTE_SECONDS, Charge, Limit, Standing, Unit, refused, standings
@@ -39,7 +39,7 @@ def counted(principal: Principal, plan: JobPlan, job_id: str) -> Iterator[tuple[
         raise RateLimitReached(refused(charges, counts))
     try:
         yield standings(charges, counts)
-    except TokenmillError:
+    except Exception:
         settle({job_id: 0})
         raise
 
