@@ -5,12 +5,13 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
+from pydantic import AfterValidator, Field, NonNegativeInt, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from inference.catalog import Catalog, ModelSpec, load_catalog
 from tasks.addresses import listed_networks
 from tasks.errors import InvalidRequest, ModelNotSupported
+from tasks.limit_amounts import Amount, KeyAmount
 from tasks.scopes import Role
 from tasks.secure_url import checked_url
 
@@ -89,6 +90,17 @@ class Settings(BaseSettings):
     oidc_roles: dict[str, Role] = Field({}, description="the issuer's names of roles → ours")
     oidc_default_role: Role | None = None
     requests_per_minute: int = Field(6000, ge=0, description="per API key; 0 switches the limit off")
+    tokens_per_minute: int = Field(10_000_000, ge=0, description="per API key; 0 switches the limit off")
+    key_limits: dict[KeyAmount, NonNegativeInt] = Field({}, description="further ones of each API key")
+    project_limits: dict[Amount, NonNegativeInt] = Field(
+        {}, description="of each project, all models together"
+    )
+    model_limits: dict[Amount, NonNegativeInt] = Field(
+        {}, description="of each model and service tier in each project"
+    )
+    limits_when_redis_is_away: Literal["open", "closed"] = Field(
+        "open", description="whether each process then counts for itself, or requests get 503"
+    )
     log_level: str = "INFO"
     log_format: Literal["auto", "json", "text"] = "auto"
 

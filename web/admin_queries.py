@@ -74,3 +74,13 @@ class AuditQuery(PageQuery):
             moments={str(bound): moment for bound, moment in self.effective_at.items()},
             tenant_only=self.tenant_only,
         )
+
+
+class RateLimitListQuery(PageQuery):
+    """Which rate limits of a project to list."""
+
+    limit: int = Field(100, ge=1, le=100, description="How many at most.")
+    before: Name | None = Field(None, description="The page ahead of this id.")
+
+    def page(self) -> PageFilter:
+        return PageFilter(limit=self.limit, after=self.after, before=self.before)

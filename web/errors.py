@@ -54,6 +54,7 @@ _ANSWERS: dict[type[errors.TokenmillError], Answer] = {
     errors.UserNotFound: Answer(404, INVALID),
     errors.InviteNotFound: Answer(404, INVALID),
     errors.ServiceAccountNotFound: Answer(404, INVALID),
+    errors.RateLimitNotFound: Answer(404, INVALID),
     errors.NotSupportedHere: Answer(404, INVALID),
     errors.BudgetNotFound: Answer(404, INVALID),
     errors.AlertNotFound: Answer(404, INVALID),
@@ -74,6 +75,9 @@ _ANSWERS: dict[type[errors.TokenmillError], Answer] = {
     # Nobody reads this; the status is for the log.
     errors.ClientGone: Answer(499, INVALID),
     errors.InsufficientQuota: Answer(429, "insufficient_quota", _GIVE_UP),
+    errors.RateLimitReached: Answer(429, "rate_limit_error"),
+    errors.TooManyJobs: Answer(429, "rate_limit_error"),
+    errors.LimitsUnavailable: Answer(503, "service_unavailable", _OUTAGE),
     errors.IdentityProviderUnavailable: Answer(503, "service_unavailable", _OUTAGE),
     errors.ReplayGuardUnavailable: Answer(503, "service_unavailable", _OUTAGE),
     errors.DatabaseUnavailable: Answer(503, "service_unavailable", _OUTAGE),

@@ -20,6 +20,7 @@ from tasks.models.model import Model
 from tasks.models.organization import Organization
 from tasks.models.price import Price
 from tasks.models.project import Project
+from tasks.models.rate_limit import RateLimit
 from tasks.models.service_account import ServiceAccount
 from tasks.models.spend import Spend
 from tasks.models.stored_object import StoredObject
@@ -54,6 +55,7 @@ __all__ = [
     "Organization",
     "Price",
     "Project",
+    "RateLimit",
     "RemovedConversationItem",
     "ServiceAccount",
     "Spend",
