@@ -55,13 +55,16 @@ _every_seconds = {
     "feed_batches": _settings.feed_interval_seconds,
     "end_batches": _settings.batch_interval_seconds,
     "forget_lost_slices": _settings.republish_after_seconds / 4,
+    "deliver_webhooks": _settings.webhook_interval_seconds,
     "measure_batch_files": 5,
     "sign_receipts": 1,
     "note_budget_alerts": 10,
     "mail_budget_alerts": 10,
+    "announce_budget_alerts": 10,
     "erase_deleted_jobs": 30,
     "erase_stored_objects": 60,
     "forget_idempotency_keys": 600,
+    "forget_webhook_deliveries": 60,
 }
 beat_schedule = {
     name.replace("_", " "): {"task": f"tasks.maintenance.{name}", "schedule": timedelta(seconds=seconds)}

@@ -10,13 +10,14 @@ from typing import Any
 
 from sqlalchemy import select
 
-from tasks import job_queries, queue
+from tasks import job_limits, job_queries, queue
 from tasks.admission_writer import Candidate, admit
 from tasks.db import transaction
 from tasks.errors import IdempotencyKeyReused, InvalidRequest
 from tasks.ids import new_id
 from tasks.job import JobRecord
 from tasks.keys import Principal
+from tasks.limit import Standing
 from tasks.models import IdempotencyKey
 from tasks.plan import JobPlan
 from tasks.price_book import current_prices
@@ -32,6 +33,7 @@ class Submission:
 
     job: JobRecord
     replayed: bool
+    standings: tuple[Standing, ...] = ()
 
 
 def submit(
@@ -52,6 +54,7 @@ def submit(
     Raises:
         ModelNotAllowed: the key may not use this model.
         InvalidRequest: it would expire too late.
+        RateLimitReached, TooManyJobs, LimitsUnavailable: a limit has no room for it now.
         InsufficientQuota: the budget does not cover it.
         IdempotencyKeyReused: the key came with another body before.
         DatabaseUnavailable: nothing was acknowledged; the same key makes trying again safe.
@@ -71,12 +74,15 @@ def submit(
         **planned_values(plan),
     }
     hold_usd = hold_amount(prices, prompt_tokens=plan.prompt_tokens, max_tokens=plan.most_output_tokens)
-    candidate = Candidate(values, hold_usd, idempotency_key, _body_sha256(plan))
-    moments = admit(candidate)
+    caps = job_limits.caps(principal, plan)
+    candidate = Candidate(values, hold_usd, idempotency_key, _body_sha256(plan), caps)
+    with job_limits.counted(principal, plan, candidate.job_id) as standings:
+        moments = admit(candidate)
     if moments is None:
+        job_limits.settle({candidate.job_id: 0})
         return _replay(candidate)
     queue.publish_soon(candidate.job_id, plan.spec.name)
-    return Submission(job_queries.admitted(values | moments), replayed=False)
+    return Submission(job_queries.admitted(values | moments), False, standings)
 
 
 def planned_values(plan: JobPlan) -> dict[str, Any]:

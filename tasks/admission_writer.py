@@ -10,10 +10,11 @@ from typing import Any
 from sqlalchemy import Connection
 from sqlalchemy.dialects.postgresql import insert
 
-from tasks import jobs, ledger
+from tasks import job_caps, jobs, ledger
 from tasks.db import transaction
 from tasks.errors import DatabaseUnavailable
 from tasks.group_commit import GroupCommit
+from tasks.job_caps import JobCap
 from tasks.ledger import NewHold, Payer
 from tasks.models import IdempotencyKey
 
@@ -26,6 +27,7 @@ class Candidate:
     hold_usd: Decimal
     idempotency_key: str | None
     body_sha256: bytes
+    caps: tuple[JobCap, ...] = ()
 
     @property
     def job_id(self) -> str:
@@ -54,6 +56,7 @@ def admit(candidate: Candidate) -> Moments | None:
 
     Raises:
         InsufficientQuota: the budget does not cover it.
+        TooManyJobs: a cap on unfinished jobs has no room for it.
         DatabaseUnavailable: nothing was acknowledged.
     """
     return _writer().write(candidate)
@@ -69,6 +72,8 @@ def _write_all(candidates: Sequence[Candidate]) -> list[Moments | None]:
         admitted = [candidate for candidate in candidates if candidate.job_id not in taken]
         moments = jobs.create(connection, [candidate.values for candidate in admitted])
         ledger.hold(connection, [candidate.hold for candidate in admitted])
+        # After the holds, whose locks make admissions of one project follow each other.
+        job_caps.check(connection, [cap for candidate in admitted for cap in candidate.caps])
     return [moments.get(candidate.job_id) for candidate in candidates]
 
 

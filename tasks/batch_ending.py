@@ -3,7 +3,7 @@
 import structlog
 from sqlalchemy import func, select, update
 
-from tasks import batch_progress, events, jobs
+from tasks import batch_progress, events, jobs, webhook_events
 from tasks.batch import BatchStatus
 from tasks.db import transaction
 from tasks.models import Batch, Job, JobStatus
@@ -34,11 +34,14 @@ def _expire() -> int:
             .where(Batch.status == BatchStatus.IN_PROGRESS, Batch.ends_as.is_(None), overdue)
             .values(ends_as=BatchStatus.EXPIRED)
         )
-        return connection.execute(
+        expired = connection.execute(
             update(Batch)
             .where(Batch.status == BatchStatus.VALIDATING, overdue)
             .values(status=BatchStatus.EXPIRED, expired_at=func.now())
-        ).rowcount
+            .returning(Batch.id, Batch.project_id, Batch.status)
+        ).all()
+        webhook_events.batches_ended(connection, expired)
+        return len(expired)
 
 
 def _that_stop() -> list[str]:

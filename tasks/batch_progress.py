@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import Boolean, Connection, bindparam, case, func, literal, or_, update
 from sqlalchemy.dialects.postgresql import JSONB
 
+from tasks import webhook_events
 from tasks.batch import BatchStatus
 from tasks.models import Batch, JobStatus
 
@@ -53,7 +54,9 @@ def note_ended(connection: Connection, lines: Sequence[EndedLine]) -> dict[str, 
 
 def close(connection: Connection, batch_id: str) -> bool:
     """End a batch of which nothing is unfinished; whether it did. A second time changes nothing."""
-    return connection.execute(_CLOSE, {"closed_id": batch_id}).rowcount > 0
+    closed = connection.execute(_CLOSE, {"closed_id": batch_id}).all()
+    webhook_events.batches_ended(connection, closed)
+    return len(closed) > 0
 
 
 def _sums(batch_id: str, lines: Sequence[EndedLine]) -> dict[str, Any]:
@@ -127,4 +130,5 @@ _CLOSE = (
         expired_at=_moment(BatchStatus.EXPIRED, Batch.expired_at),
         cancelled_at=_moment(BatchStatus.CANCELLED, Batch.cancelled_at),
     )
+    .returning(Batch.id, Batch.project_id, Batch.status)
 )

@@ -8,7 +8,7 @@ from typing import Any
 import structlog
 from sqlalchemy import Connection, func, insert, select, text, update
 
-from tasks import ledger
+from tasks import batch_limits, ledger, webhook_events
 from tasks.batch import BatchStatus
 from tasks.batch_lines import LineFault, LineReader, PlannedLine
 from tasks.batch_source import lines_again, open_input
@@ -134,10 +134,11 @@ def _check_limits(spool: LineSpool, batch: Any) -> None:
     # So that nothing is copied in vain; what decides is the transaction.
     with transaction() as connection:
         ledger.check_covered(connection, Payer(batch.project_id, batch.api_key_id), spool.hold_usd)
+        batch_limits.check(connection, batch.project_id, spool.model, spool.prompt_tokens)
 
 
 def _admit(spool: LineSpool, batch: Any) -> None:
-    """All lines, or none. Raises InsufficientQuota."""
+    """All lines, or none. Raises InsufficientQuota, TooManyQueuedTokens."""
     with transaction() as connection:
         connection.execute(text("SET LOCAL statement_timeout = '10min'"))
         spool.copy_into(connection)
@@ -145,6 +146,8 @@ def _admit(spool: LineSpool, batch: Any) -> None:
         # Late, because others wait for these two rows.
         _begin(connection, spool, batch.id, files)
         ledger.set_aside(connection, {Payer(batch.project_id, batch.api_key_id): spool.hold_usd})
+        # With the project's spend locked, which the admission of another batch waits for.
+        batch_limits.check(connection, batch.project_id, spool.model, 0)
     log.info("batch admitted", action="batch_admitted", lines=spool.jobs, invalid=spool.invalid)
 
 
@@ -156,6 +159,7 @@ def _begin(connection: Connection, spool: LineSpool, batch_id: str, files: dict[
             status=BatchStatus.IN_PROGRESS,
             in_progress_at=func.now(),
             model=spool.model,
+            queued_tokens=spool.prompt_tokens,
             total=spool.jobs + spool.invalid,
             failed=spool.invalid,
             unfinished=spool.jobs,
@@ -186,11 +190,13 @@ def _add_view(connection: Connection, batch: Any, view: str) -> str:
 
 def _refuse(batch_id: str, errors: list[dict[str, Any]]) -> None:
     with transaction() as connection:
-        connection.execute(
+        refused = connection.execute(
             update(Batch)
             .where(Batch.id == batch_id, Batch.status == BatchStatus.VALIDATING)
             .values(status=BatchStatus.FAILED, failed_at=func.now(), errors=errors)
+            .returning(Batch.id, Batch.project_id, Batch.status)
         )
+        webhook_events.batches_ended(connection, refused.all())
     log.info("batch refused", action="batch_refused", errors=len(errors), code=errors[0]["code"])
 
 

@@ -75,7 +75,7 @@ def keep_budget(connection: Connection, subject: Subject) -> None:
     """
     connection.execute(_PATIENCE)
     _alone(connection, subject)
-    projects = sorted(_projects(connection, subject))
+    projects = sorted(counted_projects(connection, subject))
     added = connection.execute(
         update(Spend)
         .where(Spend.project_id.in_(_locked(connection, projects)), ~Spend.budgeted.contains([str(subject)]))
@@ -159,13 +159,7 @@ def set_prepaid(project_id: str, prepaid: bool) -> None:
             raise ProjectNotFound
 
 
-def _alone(connection: Connection, subject: Subject) -> None:
-    """A project that is made meanwhile either sees the budget or is seen."""
-    query = select(func.pg_advisory_xact_lock(_LOCK_SPACE, func.hashtext(str(subject))))
-    connection.execute(query)
-
-
-def _projects(connection: Connection, subject: Subject) -> Sequence[str]:
+def counted_projects(connection: Connection, subject: Subject) -> Sequence[str]:
     """Whose jobs count. Raises ProjectNotFound, KeyNotFound."""
     if subject.kind is SubjectKind.ORGANIZATION:
         return projects_of(connection, subject.id)
@@ -179,6 +173,12 @@ def _projects(connection: Connection, subject: Subject) -> Sequence[str]:
     if not projects:
         raise missing(f"There is no {subject.kind} {subject.id!r}.")
     return projects
+
+
+def _alone(connection: Connection, subject: Subject) -> None:
+    """A project that is made meanwhile either sees the budget or is seen."""
+    query = select(func.pg_advisory_xact_lock(_LOCK_SPACE, func.hashtext(str(subject))))
+    connection.execute(query)
 
 
 def _locked(connection: Connection, projects: Sequence[str]) -> Sequence[str]:

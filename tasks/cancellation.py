@@ -2,7 +2,7 @@
 
 from sqlalchemy import select
 
-from tasks import events, job_queries, jobs
+from tasks import events, job_limits, job_queries, jobs
 from tasks.db import transaction
 from tasks.errors import JobAlreadyEnded, JobNotFound
 from tasks.job import JobRecord
@@ -38,6 +38,7 @@ def cancel_job(project_id: str, job_id: str) -> JobRecord:
         elif status is not JobStatus.CANCELLED:
             raise JobAlreadyEnded(f"The job has already ended: it is {status.value}.")
     if status is JobStatus.QUEUED:
+        job_limits.settle({job_id: 0})
         events.publish(events.ENDED, [job_id])
     elif status is JobStatus.IN_PROGRESS:
         events.publish(events.CANCEL, [job_id])

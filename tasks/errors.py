@@ -1,5 +1,7 @@
 """Everything the platform refuses or fails at; the docstring is the default message."""
 
+from tasks.limit import Standing, refusal_text
+
 
 class TokenmillError(Exception):
     """Something went wrong."""
@@ -355,3 +357,73 @@ class MailRefused(TokenmillError):
     """The mail server will never take this message."""
 
     code = "mail_refused"
+
+
+class WebhookEndpointNotFound(TokenmillError):
+    """No such webhook endpoint."""
+
+    code = "webhook_endpoint_not_found"
+
+
+class WebhookDeliveryNotFound(TokenmillError):
+    """No such delivery."""
+
+    code = "webhook_delivery_not_found"
+
+
+class WebhookEndpointDisabled(TokenmillError):
+    """The webhook endpoint is disabled."""
+
+    code = "webhook_endpoint_disabled"
+
+
+class TooManyWebhookEndpoints(InvalidRequest):
+    """The project has as many webhook endpoints as it may."""
+
+    code = "too_many_webhook_endpoints"
+
+
+class WebhookUnreachable(TokenmillError):
+    """The webhook endpoint can't be reached."""
+
+    code = "webhook_unreachable"
+
+
+class SecretUnreadable(TokenmillError):
+    """A secret can't be decrypted: the key that it was encrypted with is not in TOKENMILL_ENCRYPTION_KEYS."""
+
+    code = "secret_unreadable"
+
+
+class RateLimitReached(TokenmillError):
+    """Too many requests or tokens for now."""
+
+    code = "rate_limit_exceeded"
+
+    def __init__(self, standings: tuple[Standing, ...]) -> None:
+        super().__init__(refusal_text(standings))
+        self.standings = standings
+
+
+class TooManyJobs(TokenmillError):
+    """As many jobs as allowed are unfinished. Try again when some have ended."""
+
+    code = "rate_limit_exceeded"
+
+
+class TooManyQueuedTokens(TokenmillError):
+    """As many tokens as allowed are queued in batches. Try again when some of them have ended."""
+
+    code = "token_limit_exceeded"
+
+
+class RateLimitNotFound(TokenmillError):
+    """No such rate limit."""
+
+    code = "rate_limit_not_found"
+
+
+class LimitsUnavailable(TokenmillError):
+    """Limits can't be checked now; nothing was changed. Try again shortly."""
+
+    code = "limits_unavailable"

@@ -7,7 +7,7 @@ from itertools import islice
 
 import structlog
 
-from tasks import events, generation, jobs
+from tasks import events, generation, job_limits, jobs
 from tasks.backoff import Backoff
 from tasks.db import transaction
 from tasks.errors import DatabaseUnavailable
@@ -84,6 +84,8 @@ class Finisher:
         ours = [(flight, ending) for flight, ending in batch if not flight.given_up]
         with transaction() as connection:
             ended = jobs.end(connection, [ending for _, ending in ours])
+        # First, so that whoever learns of an end finds room for the next.
+        job_limits.settle_ended([ending for flight, ending in ours if flight.job.batch_id is None], ended)
         for flight, ending in batch:
             self._flights.remove(flight)
             flight.landed.set()

@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Interval, bindparam, delete, func, insert, select, update
 
-from tasks import ledger
+from tasks import ledger, webhook_events
 from tasks.batch_progress import EndedLine, note_ended
 from tasks.models import Checkpoint, Job, JobStatus
 from tasks.months import month_of
@@ -102,7 +102,7 @@ def end(connection: Connection, endings: Iterable[Ending]) -> list[str]:
     An ending is dropped where its job has ended before or was taken over since (``attempt``).
     """
     by_id = {ending.job_id: ending for ending in endings}
-    settlements, updates, lines = [], [], []
+    settlements, updates, lines, news = [], [], [], []
     for row in _lock(connection, sorted(by_id)):
         ending = by_id[row.id]
         if ending.attempt != row.attempt:
@@ -123,6 +123,8 @@ def end(connection: Connection, endings: Iterable[Ending]) -> list[str]:
         )
         if row.batch_id is not None:
             lines.append(_line(ending, row, cost_usd))
+        if row.announced_as is not None:
+            news.append(_news(ending, row))
         updates.append(_terminal_values(ending, cost_usd))
     if updates:
         ended = [settlement.job_id for settlement in settlements]
@@ -132,6 +134,7 @@ def end(connection: Connection, endings: Iterable[Ending]) -> list[str]:
         connection.execute(_END, updates)
         connection.execute(delete(Checkpoint).where(Checkpoint.job_id.in_(ended)))
         ledger.settle(connection, settlements)
+        webhook_events.enqueue(connection, news)
     return [settlement.job_id for settlement in settlements]
 
 
@@ -169,24 +172,7 @@ def _requeue(connection: Connection, fences: Iterable[tuple[str, int]], *, losse
 
 def _lock(connection: Connection, job_ids: Sequence[str]) -> Sequence[Any]:
     """Lock jobs that have not ended, in id order everywhere so that two transactions can't deadlock."""
-    query = (
-        select(
-            Job.id,
-            Job.project_id,
-            Job.api_key_id,
-            Job.created_at,
-            Job.attempt,
-            Job.batch_id,
-            Job.line_number,
-            Job.price_input_usd,
-            Job.price_cached_input_usd,
-            Job.price_output_usd,
-        )
-        .where(Job.id.in_(job_ids), Job.status.in_((JobStatus.QUEUED, JobStatus.IN_PROGRESS)))
-        .order_by(Job.id)
-        .with_for_update()
-    )
-    return connection.execute(query).all()
+    return connection.execute(_LOCK, {"locked_ids": job_ids}).all()
 
 
 def _cost(ending: Ending, row: Any) -> Decimal:
@@ -223,6 +209,14 @@ def _line(ending: Ending, row: Any, cost_usd: Decimal) -> EndedLine:
     )
 
 
+def _news(ending: Ending, row: Any) -> webhook_events.Event:
+    reason = ending.choices[0].get("finish_reason") if ending.choices else ending.finish_reason
+    cut_short = ending.status is JobStatus.COMPLETED and reason == "length"
+    return webhook_events.job_ended(
+        row.project_id, row.id, row.announced_as, ending.status, cut_short=cut_short
+    )
+
+
 def _terminal_values(ending: Ending, cost_usd: Decimal) -> dict[str, Any]:
     return {
         "ended_id": ending.job_id,
@@ -240,6 +234,29 @@ def _terminal_values(ending: Ending, cost_usd: Decimal) -> dict[str, Any]:
         "new_error_message": ending.error_message,
     }
 
+
+# Built once, as ``ledger._HOLD`` is: every end of a job runs it.
+_LOCK = (
+    select(
+        Job.id,
+        Job.project_id,
+        Job.api_key_id,
+        Job.created_at,
+        Job.attempt,
+        Job.batch_id,
+        Job.line_number,
+        Job.price_input_usd,
+        Job.price_cached_input_usd,
+        Job.price_output_usd,
+        webhook_events.announced_as(),
+    )
+    .where(
+        Job.id.in_(bindparam("locked_ids", expanding=True)),
+        Job.status.in_((JobStatus.QUEUED, JobStatus.IN_PROGRESS)),
+    )
+    .order_by(Job.id)
+    .with_for_update(of=Job)
+)
 
 _CREATE = (
     insert(Job)

@@ -54,6 +54,7 @@ class LineSpool:
         self._prices: TokenPrices | None = None
         self.model: str | None = None
         self.hold_usd = Decimal(0)
+        self.prompt_tokens = 0
 
     def __enter__(self) -> "LineSpool":
         return self
@@ -102,6 +103,7 @@ class LineSpool:
             {"job_id": job_id, "project_id": self._of_all["project_id"], "amount_usd": amount_usd}
         )
         self.hold_usd += amount_usd
+        self.prompt_tokens += values["prompt_tokens"]
 
     def leave_out(self, fault: LineFault) -> None:
         """A line that is answered with its fault."""

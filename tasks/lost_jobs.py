@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import structlog
 from sqlalchemy import Select, func, select, update
 
-from tasks import events, generation, jobs
+from tasks import events, generation, job_limits, jobs
 from tasks.db import transaction
 from tasks.live_workers import dead
 from tasks.models import Job, JobStatus, Worker
@@ -42,6 +42,7 @@ def release(*, alone: bool = False) -> int:
         for job in lost:
             log.warning("worker lost", action="worker_lost", job_id=job.id, attempt=job.attempt)
         if ended:
+            job_limits.settle_ended(endings, ended)
             events.publish(events.ENDED, ended)
         count += len(lost)
         if len(lost) < _BATCH:
@@ -65,6 +66,7 @@ def expire() -> int:
             rows = connection.execute(overdue).all()
             ended = jobs.end(connection, [generation.expired(row.id, row.attempt) for row in rows])
         if ended:
+            job_limits.settle(dict.fromkeys(ended, 0))
             events.publish(events.ENDED, ended)
         count += len(ended)
         if len(rows) < _BATCH:

@@ -9,6 +9,7 @@ from tasks import (
     batch_file_sizes,
     batch_validation,
     budget_alerts,
+    budget_announcing,
     deletion,
     feeder,
     lost_jobs,
@@ -16,6 +17,8 @@ from tasks import (
     outbox,
     slices,
     stored_objects,
+    webhook_deliveries,
+    webhook_delivery,
 )
 from tasks.app import app
 from tasks.db import transaction
@@ -114,3 +117,22 @@ def note_budget_alerts() -> int:
 def mail_budget_alerts() -> int:
     """Mail those who want to know of it."""
     return mail.send_due_alerts()
+
+
+@app.task(name="tasks.maintenance.announce_budget_alerts")
+def announce_budget_alerts() -> int:
+    """Tell webhook endpoints of it."""
+    return budget_announcing.announce_due()
+
+
+@app.task(name="tasks.maintenance.deliver_webhooks")
+def deliver_webhooks() -> int:
+    """Send projects the events that are due."""
+    webhook_delivery.deliver_due()
+    return 0
+
+
+@app.task(name="tasks.maintenance.forget_webhook_deliveries")
+def forget_webhook_deliveries() -> int:
+    """Erase deliveries past their time, and deleted endpoints."""
+    return webhook_deliveries.forget_old()

@@ -1,17 +1,21 @@
 """Every setting, read from the environment once."""
 
+import base64
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, NonNegativeInt, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from inference.catalog import Catalog, ModelSpec, load_catalog
 from tasks.addresses import listed_networks
 from tasks.errors import InvalidRequest, ModelNotSupported
+from tasks.limit_amounts import Amount, KeyAmount
 from tasks.scopes import Role
 from tasks.secure_url import checked_url
+
+_KEY_BYTES = 32
 
 
 def _alias(name: str) -> str:
@@ -33,7 +37,12 @@ class Settings(BaseSettings):
     """What an operator may set. Names are the environment variables without their prefix."""
 
     model_config = SettingsConfigDict(
-        alias_generator=_alias, populate_by_name=True, extra="ignore", frozen=True
+        alias_generator=_alias,
+        populate_by_name=True,
+        extra="ignore",
+        frozen=True,
+        # A key that is not quite right must not be printed.
+        hide_input_in_errors=True,
     )
 
     database_url: str = "postgresql://localhost:5432/tokenmill"
@@ -81,6 +90,17 @@ class Settings(BaseSettings):
     oidc_roles: dict[str, Role] = Field({}, description="the issuer's names of roles → ours")
     oidc_default_role: Role | None = None
     requests_per_minute: int = Field(6000, ge=0, description="per API key; 0 switches the limit off")
+    tokens_per_minute: int = Field(10_000_000, ge=0, description="per API key; 0 switches the limit off")
+    key_limits: dict[KeyAmount, NonNegativeInt] = Field({}, description="further ones of each API key")
+    project_limits: dict[Amount, NonNegativeInt] = Field(
+        {}, description="of each project, all models together"
+    )
+    model_limits: dict[Amount, NonNegativeInt] = Field(
+        {}, description="of each model and service tier in each project"
+    )
+    limits_when_redis_is_away: Literal["open", "closed"] = Field(
+        "open", description="whether each process then counts for itself, or requests get 503"
+    )
     log_level: str = "INFO"
     log_format: Literal["auto", "json", "text"] = "auto"
 
@@ -121,6 +141,16 @@ class Settings(BaseSettings):
         description="smtp://, smtp+starttls:// or smtps://, as user:password@host:port",
     )
     mail_from: str = Field("tokenmill@localhost", pattern=r"^[!-~]+@[!-~]+$")
+    webhook_interval_seconds: float = Field(1.0, gt=0)
+    webhook_timeout_seconds: float = Field(15.0, gt=0, le=120)
+    webhook_concurrency: int = Field(32, ge=1, le=512)
+    webhook_allow_http: bool = Field(False, description="plain http:// too")
+    webhook_allow_private_addresses: bool = Field(False, description="of this network, and any port")
+    webhook_retention_days: int = Field(30, ge=1, description="of deliveries that are over")
+
+    encryption_keys: SecretStr | None = Field(
+        None, description="of secrets at rest: Fernet keys, the newest first, with commas between them"
+    )
 
     receipt_key: str | None = Field(
         None, repr=False, description="the private Ed25519 key that receipts are signed with, or its path"
@@ -135,6 +165,17 @@ class Settings(BaseSettings):
                 "TOKENMILL_OIDC_ISSUER needs TOKENMILL_OIDC_AUDIENCE: tokens for others are no proof"
             )
         return self
+
+    @field_validator("encryption_keys")
+    @classmethod
+    def _check_keys(cls, given: SecretStr | None) -> SecretStr | None:
+        if given is not None and not all(map(_is_key, _split(given))):
+            raise ValueError("must be keys of 32 bytes in URL-safe base64, with commas between them")
+        return given
+
+    def secret_keys(self) -> tuple[str, ...]:
+        """What secrets are encrypted with, the newest first; none where they are not."""
+        return () if self.encryption_keys is None else _split(self.encryption_keys)
 
     def storage_location(self) -> str:
         """Where files lie, as fsspec understands it."""
@@ -168,6 +209,17 @@ class Settings(BaseSettings):
         served = self.served_model()
         others = (spec for spec in self.model_catalog() if spec.task == "embed" and spec != served)
         return (served, *others)
+
+
+def _split(keys: SecretStr) -> tuple[str, ...]:
+    return tuple(key.strip() for key in keys.get_secret_value().split(",") if key.strip())
+
+
+def _is_key(key: str) -> bool:
+    try:
+        return len(base64.urlsafe_b64decode(key)) == _KEY_BYTES
+    except ValueError:
+        return False
 
 
 @cache

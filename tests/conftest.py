@@ -1,5 +1,6 @@
 """Fixtures for every test, and the marks that follow from what a test uses."""
 
+import signal
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,11 @@ FOLDER_MARKS = {
     TESTS / "acceptance": "slow",
     TESTS / "chaos": "slow",
 }
+
+
+def pytest_configure() -> None:
+    # A shell's background jobs ignore Ctrl-C, and so would every process that a test interrupts.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -84,3 +84,13 @@ class SpendAlertListQuery(PageQuery):
 
     def page(self) -> PageFilter:
         return PageFilter(limit=self.limit, after=self.after, before=self.before, order=self.order)
+
+
+class RateLimitListQuery(PageQuery):
+    """Which rate limits of a project to list."""
+
+    limit: int = Field(100, ge=1, le=100, description="How many at most.")
+    before: Name | None = Field(None, description="The page ahead of this id.")
+
+    def page(self) -> PageFilter:
+        return PageFilter(limit=self.limit, after=self.after, before=self.before)

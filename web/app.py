@@ -20,6 +20,8 @@ from web.api import (
     receipts,
     responses,
     uploads,
+    webhook_deliveries,
+    webhooks,
 )
 from web.longpoll import LongPolls
 from web.routing import ObjectId
@@ -50,5 +52,7 @@ def create_app(threads: int | None = None) -> Flask:
     app.register_blueprint(organization.blueprint)
     app.register_blueprint(billing.blueprint)
     app.register_blueprint(receipts.blueprint)
+    app.register_blueprint(webhooks.blueprint)
+    app.register_blueprint(webhook_deliveries.blueprint)
     docs.install(app)
     return app

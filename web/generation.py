@@ -7,7 +7,7 @@ from time import monotonic
 import structlog
 from flask import Response, after_this_request, current_app, request
 
-from tasks import admission, cancellation, job_results, waiting
+from tasks import cancellation, job_results, waiting
 from tasks.admission import Submission
 from tasks.backoff import Backoff
 from tasks.errors import ClientGone, DatabaseUnavailable, TokenmillError
@@ -18,7 +18,7 @@ from tasks.plan import JobPlan
 from tasks.result import JobResult
 from tasks.settings import settings
 from tasks.wire.chunks import Renderer
-from web import auth, bodies, disconnects, sse
+from web import bodies, disconnects, sse, submissions
 from web.disconnects import Client
 from web.event_stream import EventStream, open_events
 from web.longpoll import LongPolls
@@ -98,15 +98,8 @@ def _polls() -> LongPolls:
     return polls
 
 
-def _submit(plan: JobPlan, job_id: str | None = None, stream_to: str | None = None) -> Submission:
-    submission = admission.submit(
-        auth.principal(),
-        plan,
-        idempotency_key=bodies.idempotency_key(),
-        request_id=request_id(),
-        job_id=job_id,
-        stream_to=stream_to,
-    )
+def _submit(plan: JobPlan, **known: str) -> Submission:
+    submission = submissions.submit(plan, **known)
     _tell(submission.job.id, submission.replayed)
     return submission
 

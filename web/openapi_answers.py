@@ -22,6 +22,7 @@ REFUSALS = {
 ALWAYS = (500,)
 WITH_A_KEY = (401, 403, 429)
 
+_WHERE_IT_STANDS = {"limit": "The amount", "remaining": "What is left", "reset": "The time to the end"}
 HEADERS = {
     "Accept-Ranges": "`bytes`: ranges can be asked for.",
     "Content-Range": "Which bytes these are, and of how many.",
@@ -29,13 +30,21 @@ HEADERS = {
     "Idempotent-Replayed": "`true`: nothing new was created.",
     "ETag": "Changes whenever what it was sent with does.",
     "Retry-After": "Seconds after which asking again is worth it.",
+    **{
+        f"x-ratelimit-{what}-{unit}": f"{text} of the limit on {unit} that is met first."
+        for unit in ("requests", "tokens")
+        for what, text in _WHERE_IT_STANDS.items()
+    },
     "x-request-id": "Names this request, for questions about it.",
     "x-tokenmill-job-id": "The job behind the answer.",
     "x-should-retry": "`false`: sending the request again does not help.",
 }
-_HEADERS_OF = {409: ("x-should-retry",), 429: ("Retry-After", "x-should-retry"), 503: ("Retry-After",)} | {
-    504: ("x-tokenmill-job-id", "x-should-retry")
-}
+_LIMITS = tuple(name for name in HEADERS if name.startswith("x-ratelimit-"))
+_HEADERS_OF = {
+    409: ("x-should-retry",),
+    429: ("Retry-After", "x-should-retry", *_LIMITS),
+    503: ("Retry-After",),
+} | {504: ("x-tokenmill-job-id", "x-should-retry")}
 
 
 def refusals() -> dict[str, Any]:

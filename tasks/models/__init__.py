@@ -20,6 +20,7 @@ from tasks.models.model import Model
 from tasks.models.organization import Organization
 from tasks.models.price import Price
 from tasks.models.project import Project
+from tasks.models.rate_limit import RateLimit
 from tasks.models.receipt import Receipt
 from tasks.models.service_account import ServiceAccount
 from tasks.models.spend import Spend
@@ -27,6 +28,7 @@ from tasks.models.stored_object import StoredObject
 from tasks.models.upload import Upload, UploadPart, UploadStatus
 from tasks.models.usage_sum import UsageDay, UsageHour
 from tasks.models.user import User
+from tasks.models.webhook import WebhookAttempt, WebhookDelivery, WebhookEndpoint
 from tasks.models.worker import Worker
 
 __all__ = [
@@ -55,6 +57,7 @@ __all__ = [
     "Organization",
     "Price",
     "Project",
+    "RateLimit",
     "Receipt",
     "RemovedConversationItem",
     "ServiceAccount",
@@ -66,5 +69,8 @@ __all__ = [
     "UsageDay",
     "UsageHour",
     "User",
+    "WebhookAttempt",
+    "WebhookDelivery",
+    "WebhookEndpoint",
     "Worker",
 ]

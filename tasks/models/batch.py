@@ -49,6 +49,9 @@ class Batch(Base):
     failed: Mapped[int] = mapped_column(server_default="0", comment="invalid lines too")
     unfinished: Mapped[int] = mapped_column(server_default="0", comment="jobs that have not ended")
     last_position: Mapped[int] = mapped_column(server_default="0", comment="lines that have ended so far")
+    queued_tokens: Mapped[int] = mapped_column(
+        BigInteger, server_default="0", comment="of all its prompts, as counted when it was validated"
+    )
     input_tokens: Mapped[int] = mapped_column(BigInteger, server_default="0")
     cached_tokens: Mapped[int] = mapped_column(BigInteger, server_default="0")
     output_tokens: Mapped[int] = mapped_column(BigInteger, server_default="0")

@@ -77,6 +77,13 @@ class Job(Base):
             "id",
             postgresql_where=text("deleted_at IS NOT NULL AND request <> '{}' AND ended_at IS NOT NULL"),
         ),
+        Index(
+            "ix_jobs_unfinished",
+            "project_id",
+            "model",
+            "service_tier",
+            postgresql_where=text("ended_at IS NULL AND batch_id IS NULL"),
+        ),
         Index("ix_jobs_in_progress", "owner", postgresql_where=text("status = 'in_progress'")),
         Index(
             "ix_jobs_unpublished",

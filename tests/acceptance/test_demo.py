@@ -1,8 +1,11 @@
 from pathlib import Path
 
+import pytest
+
 from tests.acceptance.conftest import RunTokenmill
 
 
+@pytest.mark.timeout(600)
 def test_demo_answers_bills_and_stops_twice_in_a_row(tokenmill: RunTokenmill, data_dir: Path) -> None:
     for _ in range(2):
         result = tokenmill("demo", "--data-dir", str(data_dir))

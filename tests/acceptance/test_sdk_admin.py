@@ -157,15 +157,16 @@ def test_service_account_has_keys_of_its_own(admin: OpenAI, live_server: LiveSer
     assert (account.name, account.role) == ("nightly", "member")
     assert projects.service_accounts.retrieve(bare.id, project_id=project) == account
     key = projects.service_accounts.api_keys.create(
-        bare.id, project_id=project, name="reader", scopes=["api.all.read"]
+        bare.id, project_id=project, name="reader", scopes=["api.all.read"], expires_in_seconds=3600
     )
-    assert key.value.startswith("tm-")
+    assert (key.value[:3], key.expires_at) == ("tm-", key.created_at + 3600)
     with connect(live_server, key=key.value) as program:
         assert program.models.list().data
         with pytest.raises(openai.PermissionDeniedError):
             program.chat.completions.create(model="smollm2", messages=[{"role": "user", "content": "Hi"}])
         shown = projects.api_keys.retrieve(key.id, project_id=project)
         assert key.value not in shown.to_json()
+        assert shown.expires_at == key.expires_at
         assert projects.api_keys.delete(key.id, project_id=project).deleted
         assert refused_within_a_second(program).status_code == 401
     assert list(projects.api_keys.list(project)) == []

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.services import databases
 from tests.services import rabbitmq as rabbitmq_service
 from tests.services import redis as redis_service
 from tests.services.postgres import PostgresServer
@@ -80,16 +81,23 @@ def template_database(postgres_server: PostgresServer) -> str:
     from tasks.migrate import upgrade
 
     upgrade(postgres_server.create_database(TEMPLATE_DATABASE))
+    with postgres_server.superuser(TEMPLATE_DATABASE) as run:
+        run.execute(databases.PREPARE)
     postgres_server.freeze_database(TEMPLATE_DATABASE)
     return TEMPLATE_DATABASE
 
 
+@pytest.fixture(scope="session")
+def migrated_databases(postgres_server: PostgresServer, template_database: str) -> databases.Databases:
+    return databases.Databases(postgres_server, template_database)
+
+
 @pytest.fixture
-def database_url(postgres_server: PostgresServer, template_database: str) -> Iterator[str]:
+def database_url(postgres_server: PostgresServer, migrated_databases: databases.Databases) -> Iterator[str]:
     """A migrated database of the test's own."""
-    name = f"test_{uuid.uuid4().hex}"
-    yield postgres_server.create_database(name, template=template_database)
-    postgres_server.drop_database(name)
+    name = migrated_databases.take()
+    yield postgres_server.url(name)
+    migrated_databases.give_back(name)
 
 
 @pytest.fixture

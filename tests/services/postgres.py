@@ -22,6 +22,8 @@ OPTIONS = {
     "listen_addresses": "",
 }
 
+_PUT_OUT = "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = %s"
+
 
 class PostgresServer:
     """A server that tests may stop, crash and start again; its databases stay."""
@@ -70,7 +72,7 @@ class PostgresServer:
 
     def create_database(self, name: str, *, template: str = "template1") -> str:
         """A new database, a copy of the template; returns its URL."""
-        with self._superuser() as run:
+        with self.superuser() as run:
             run.execute(
                 sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(
                     sql.Identifier(name), sql.Identifier(template)
@@ -80,18 +82,28 @@ class PostgresServer:
 
     def freeze_database(self, name: str) -> None:
         """Let nobody connect any more: a template can be copied only while nobody is in it."""
-        with self._superuser() as run:
+        with self.superuser() as run:
             run.execute(sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS false").format(sql.Identifier(name)))
-            run.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [name])
+            run.execute(_PUT_OUT, [name])
 
     def drop_database(self, name: str) -> None:
         """Remove it, and whoever is still in it."""
-        with self._superuser() as run:
+        with self.superuser() as run:
             run.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
 
+    def rename_database(self, name: str, new_name: str) -> None:
+        """Put everyone out who is in it, and call it otherwise."""
+        old, new = sql.Identifier(name), sql.Identifier(new_name)
+        with self.superuser() as run:
+            run.execute(sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS false").format(old))
+            run.execute(_PUT_OUT, [name])
+            run.execute(sql.SQL("ALTER DATABASE {} RENAME TO {}").format(old, new))
+            run.execute(sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS true").format(new))
+
     @contextmanager
-    def _superuser(self) -> Iterator[cursor]:
-        connection = psycopg2.connect(self.url())
+    def superuser(self, database: str = "postgres") -> Iterator[cursor]:
+        """A cursor that may do everything, each statement a transaction of its own."""
+        connection = psycopg2.connect(self.url(database))
         connection.autocommit = True
         try:
             with connection.cursor() as run:

@@ -15,6 +15,8 @@ from tasks import (
     key_uses,
     keys,
     known_keys,
+    limit_book,
+    limit_counters,
     nonces,
     price_book,
     projects,
@@ -63,6 +65,8 @@ def _forget() -> None:
     admin_keys._cache.clear()
     identities._cache.clear()
     identity_tokens._issuer_keys.cache_clear()
+    limit_book._cache.clear()
+    limit_counters.counters.cache_clear()
     nonces._redis.cache_clear()
     nonces._memory.cache_clear()
     price_book._cache.clear()

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from tasks import identities, keys, projects
+from tasks.actor import OPERATOR
 from tasks.admission import Submission
 from tasks.errors import AuthenticationFailed, KeyNotFound, PermissionDenied
 from tasks.keys import Principal
@@ -71,6 +72,15 @@ def test_identity_that_is_revoked_is_shut_out(issuer: Issuer, project_id: str) -
 def test_project_that_does_not_exist_is_refused(issuer: Issuer, project_id: str) -> None:
     with pytest.raises(PermissionDenied) as refused:
         bearer(issuer, project="nowhere")
+    assert refused.value.code == "no_project"
+
+
+def test_archived_project_takes_no_tokens(issuer: Issuer, project_id: str) -> None:
+    bearer(issuer)
+    projects.archive_project(OPERATOR, project_id)
+    identities._cache.clear()
+    with pytest.raises(PermissionDenied) as refused:
+        bearer(issuer)
     assert refused.value.code == "no_project"
 
 

@@ -18,11 +18,11 @@ from tasks.settings import settings
 from tasks.wire.job import JOB_REQUEST
 from tasks.wire.job_events import JobEvents
 from tasks.wire.job_plan import job_plan
-from tests.integration.tasks.conftest import MODEL, process
+from tests.integration.tasks.conftest import MODEL, batch_storage, process
 from web import bodies, disconnects, generation
 from web.app import create_app
 
-__all__ = ["process"]
+__all__ = ["batch_storage", "process"]
 
 
 class Api:

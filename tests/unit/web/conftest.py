@@ -12,6 +12,7 @@ from tasks import keys
 from tasks.errors import AuthenticationFailed
 from tasks.job import JobRecord
 from tasks.keys import Principal
+from tasks.limit_counters import counters
 from tasks.models import JobStatus
 from tasks.settings import settings
 from web.app import create_app
@@ -31,12 +32,16 @@ def configure(monkeypatch: pytest.MonkeyPatch) -> Iterator[Configure]:
         for name, value in values.items():
             variable = name.upper() if name == "redis_url" else f"TOKENMILL_{name.upper()}"
             monkeypatch.setenv(variable, str(value))
-        settings.cache_clear()
+        forget()
 
-    settings.cache_clear()
+    def forget() -> None:
+        settings.cache_clear()
+        counters.cache_clear()
+
+    forget()
     yield set_all
     monkeypatch.undo()
-    settings.cache_clear()
+    forget()
 
 
 @pytest.fixture

@@ -1,14 +1,14 @@
 """Receipts: begun with each charge by the database, chained and signed by the scheduler.
 
-Revision ID: 0013b
-Revises: 0013
+Revision ID: 0016
+Revises: 0015
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0013b"
-down_revision = "0013"
+revision = "0016"
+down_revision = "0015"
 branch_labels = None
 depends_on = None
 
