@@ -10,6 +10,7 @@ from flask import Flask, Response
 from werkzeug.exceptions import HTTPException
 
 from tasks import errors
+from tasks.receipts import errors as receipt_errors
 from web.requests import request_id
 
 INVALID = "invalid_request_error"
@@ -58,8 +59,8 @@ _ANSWERS: dict[type[errors.TokenmillError], Answer] = {
     errors.NotSupportedHere: Answer(404, INVALID),
     errors.BudgetNotFound: Answer(404, INVALID),
     errors.AlertNotFound: Answer(404, INVALID),
-    errors.ReceiptNotFound: Answer(404, INVALID),
-    errors.ReceiptsNotConfigured: Answer(404, INVALID),
+    receipt_errors.ReceiptNotFound: Answer(404, INVALID),
+    receipt_errors.ReceiptsNotConfigured: Answer(404, INVALID),
     # The SDK retries 409 and 429 by itself; none of these mends that way.
     errors.JobAlreadyEnded: Answer(409, INVALID, _GIVE_UP),
     errors.BatchAlreadyEnded: Answer(409, INVALID, _GIVE_UP),
@@ -70,9 +71,9 @@ _ANSWERS: dict[type[errors.TokenmillError], Answer] = {
     errors.UserAlreadyThere: Answer(409, INVALID, _GIVE_UP),
     errors.ProjectArchived: Answer(409, INVALID, _GIVE_UP),
     errors.BusinessKeyReused: Answer(409, INVALID, _GIVE_UP),
-    errors.JobNotEnded: Answer(409, INVALID, _GIVE_UP),
+    receipt_errors.JobNotEnded: Answer(409, INVALID, _GIVE_UP),
     # It takes seconds.
-    errors.ReceiptNotReady: Answer(503, "service_unavailable", _OUTAGE),
+    receipt_errors.ReceiptNotReady: Answer(503, "service_unavailable", _OUTAGE),
     # The job goes on or is over: a retry would only start another one.
     errors.JobStillRunning: Answer(504, "timeout_error", _GIVE_UP),
     errors.JobExpired: Answer(504, "timeout_error", _GIVE_UP),

@@ -11,10 +11,10 @@ from typing import Any
 from sqlalchemy import Connection, RowMapping, bindparam, func, select, update
 
 from tasks.db import transaction
-from tasks.errors import ReceiptsNotConfigured
 from tasks.models import Job, LedgerEntry, Model, Receipt
 from tasks.receipts.canonical import canonical, sha256_of
 from tasks.receipts.document import document
+from tasks.receipts.errors import ReceiptsNotConfigured
 from tasks.receipts.signing import SigningKey, signing_key
 
 _AT_ONCE = 200

@@ -8,9 +8,9 @@ from typing import Any
 from sqlalchemy import select
 
 from tasks.db import transaction
-from tasks.errors import JobNotEnded, ReceiptNotFound, ReceiptNotReady
 from tasks.job_queries import read_job
 from tasks.models import Receipt
+from tasks.receipts.errors import JobNotEnded, ReceiptNotFound, ReceiptNotReady
 from tasks.receipts.signing import signing_key
 
 _PAGE = 1000

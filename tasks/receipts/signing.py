@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_public_key,
 )
 
-from tasks.errors import ReceiptKeyInvalid, ReceiptsNotConfigured
+from tasks.receipts.errors import ReceiptKeyInvalid, ReceiptsNotConfigured
 from tasks.settings import settings
 
 _PEM = "-----BEGIN"

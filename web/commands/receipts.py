@@ -49,8 +49,8 @@ def verify_receipts(file: BinaryIO, public_keys: tuple[BinaryIO, ...]) -> None:
       0  they are what was signed, and none is missing up to the last
       1  they are not; the first that is wrong is named with its line
     """
-    from tasks.errors import ReceiptsDisagree
     from tasks.pricing import usd_text
+    from tasks.receipts.errors import ReceiptsDisagree
     from tasks.receipts.signing import PublicKey
     from tasks.receipts.verify import verify_receipts as verify
 

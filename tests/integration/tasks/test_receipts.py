@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError
 from tasks import claiming, corrections, deletion, jobs, keys
 from tasks.admission import Submission
 from tasks.db import transaction
-from tasks.errors import JobNotEnded, JobNotFound, ReceiptNotFound, ReceiptNotReady, ReceiptsNotConfigured
+from tasks.errors import JobNotFound
 from tasks.jobs import Ending
 from tasks.keys import Principal
 from tasks.models import JobStatus
@@ -21,6 +21,7 @@ from tasks.pricing import usd_text
 from tasks.projects import create_project
 from tasks.receipts.chain import sign_receipts
 from tasks.receipts.document import tokens_sha256
+from tasks.receipts.errors import JobNotEnded, ReceiptNotFound, ReceiptNotReady, ReceiptsNotConfigured
 from tasks.receipts.reading import export_receipts, get_receipt
 from tasks.receipts.signing import new_key_file, signing_key
 from tasks.receipts.verify import verify_receipts

@@ -10,10 +10,10 @@ from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_pri
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from tasks.errors import ReceiptKeyInvalid, ReceiptsNotConfigured
 from tasks.receipts import signing
 from tasks.receipts.canonical import canonical, sha256_of
 from tasks.receipts.document import tokens_sha256
+from tasks.receipts.errors import ReceiptKeyInvalid, ReceiptsNotConfigured
 from tasks.receipts.signing import PublicKey, SigningKey
 from tasks.receipts.verify import verify_receipts
 from tasks.settings import settings
