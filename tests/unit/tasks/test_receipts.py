@@ -129,7 +129,7 @@ def malformed(receipts: list[dict[str, Any]]) -> None:
         (foreign_signature, "tampered", 2, "receipt 2 of proj_1"),
         (signature_that_is_none, "tampered", 2, "receipt 2 of proj_1"),
         (fraction, "tampered", 2, "receipt 2 of proj_1"),
-        (wrong_key, "wrong_key", 2, OTHER.public.id),
+        pytest.param(wrong_key, "wrong_key", 2, OTHER.public.id, id="wrong_key"),
         (missing, "missing", 2, "receipt 2 of proj_1 is missing"),
         (missing_first, "missing", 1, "receipt 1 of proj_1 is missing"),
         (reordered, "reordered", 2, "receipt 3 of proj_1 stands ahead of receipt 2"),
