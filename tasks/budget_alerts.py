@@ -13,6 +13,8 @@ from typing import Literal
 
 from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, text, update
 
+from tasks import audit
+from tasks.actor import OPERATOR
 from tasks.budget_subject import Subject, SubjectKind
 from tasks.budgets import keep_budget
 from tasks.db import transaction
@@ -68,6 +70,7 @@ def add_alert(
         keep_budget(connection, subject)
         of = {"id": alert_id, "subject_kind": subject.kind.value, "subject_id": subject.id}
         connection.execute(insert(BudgetAlert).values(of | values))
+        audit.record(connection, OPERATOR, "spend_alert.created", alert_id, data={"subject": str(subject)})
     return alert_id
 
 

@@ -12,6 +12,8 @@ from decimal import Decimal
 from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
+from tasks import audit
+from tasks.actor import OPERATOR
 from tasks.budget_subject import Subject, SubjectKind
 from tasks.budget_sums import held_by_month, spent_by_month
 from tasks.db import transaction
@@ -19,6 +21,7 @@ from tasks.errors import BudgetNotFound, InvalidRequest, KeyNotFound, ProjectNot
 from tasks.models import ApiKey, Budget, BudgetAlert, BudgetMonth, Project, Spend
 from tasks.months import THIS_MONTH_SQL, this_month
 from tasks.organization_projects import organization_of, projects_of
+from tasks.pricing import usd_text
 
 _LOCK_SPACE = 7_270_015
 # A long month of a busy project takes a while to add up.
@@ -58,6 +61,8 @@ def set_budget(subject: Subject, *, hard_usd: Decimal | None, soft_usd: Decimal 
         keep_budget(connection, subject)
         limits = {"hard_usd": hard_usd, "soft_usd": soft_usd}
         connection.execute(update(Budget).where(*_of(subject)).values(limits))
+        asked = {name: None if limit is None else usd_text(limit) for name, limit in limits.items()}
+        audit.record(connection, OPERATOR, "budget.updated", str(subject), changes_requested=asked)
         return read_budget(connection, subject)
 
 
@@ -103,6 +108,7 @@ def remove_budget(subject: Subject) -> None:
             connection.execute(delete(table).where(*_of(subject, table)))
         if connection.execute(delete(Budget).where(*_of(subject))).rowcount == 0:
             raise _not_found(subject)
+        audit.record(connection, OPERATOR, "budget.deleted", str(subject))
 
 
 def adopt(connection: Connection, project_id: str) -> None:
@@ -157,6 +163,15 @@ def set_prepaid(project_id: str, prepaid: bool) -> None:
     with transaction() as connection:
         if connection.execute(statement).rowcount == 0:
             raise ProjectNotFound
+        asked = {"prepaid": prepaid}
+        audit.record(
+            connection,
+            OPERATOR,
+            "project.updated",
+            project_id,
+            project_id=project_id,
+            changes_requested=asked,
+        )
 
 
 def counted_projects(connection: Connection, subject: Subject) -> Sequence[str]:

@@ -9,12 +9,14 @@ from decimal import Decimal
 from sqlalchemy import Connection, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from tasks import budget_counters, ledger
+from tasks import audit, budget_counters, ledger
+from tasks.actor import OPERATOR
 from tasks.budget_counters import Change
 from tasks.budget_subject import Subject, SubjectKind
 from tasks.db import transaction
 from tasks.errors import BusinessKeyReused, InvalidRequest, JobNotFound
 from tasks.models import LedgerEntry, Spend
+from tasks.pricing import usd_text
 from tasks.projects import find_project
 
 _DECIMALS = 12
@@ -86,6 +88,10 @@ def _enter(
         entered = connection.execute(statement).first() is not None
         if entered:
             _count(connection, project_id, kind, amount_usd)
+            said = {"amount_usd": usd_text(amount_usd), "reason": reason}
+            audit.record(
+                connection, OPERATOR, f"ledger.{kind}", business_key, project_id=project_id, data=said
+            )
         else:
             _check_same(connection, business_key, amount_usd)
     return Correction(business_key, kind, amount_usd, repeated=not entered)

@@ -14,11 +14,12 @@ from sqlalchemy.exc import IntegrityError
 
 from inference.catalog import ModelSpec
 from inference.catalog_prices import TIERS
+from tasks import actor, audit
 from tasks.db import transaction
 from tasks.errors import InvalidRequest
 from tasks.ids import new_id
 from tasks.models import Model, Price
-from tasks.pricing import TokenPrices
+from tasks.pricing import TokenPrices, usd_text
 
 _SYNC_LOCK = 7_270_012
 _CACHE_SECONDS = 5.0
@@ -82,6 +83,9 @@ def set_price(spec: ModelSpec, tier: str, prices: TokenPrices, from_: datetime |
     try:
         with transaction() as connection:
             _list(connection, spec.name, tier, prices, source=OPERATOR, effective_at=from_)
+            audit.record(
+                connection, actor.OPERATOR, "price.created", spec.name, data=_said(tier, prices, from_)
+            )
     except IntegrityError as error:
         raise InvalidRequest(f"{spec.name} has prices from that moment on already.", param="from") from error
     _cache.pop((spec.name, tier), None)
@@ -103,6 +107,16 @@ def listed_prices(model: str | None = None) -> Sequence[ListedPrice]:
             )
             for row in connection.execute(query)
         ]
+
+
+def _said(tier: str, prices: TokenPrices, from_: datetime | None) -> dict[str, str | None]:
+    return {
+        "service_tier": tier,
+        "input_usd": usd_text(prices.input_usd),
+        "cached_input_usd": usd_text(prices.cached_input_usd),
+        "output_usd": usd_text(prices.output_usd),
+        "from": None if from_ is None else from_.isoformat(),
+    }
 
 
 def _check_price(amount_usd: Decimal) -> None:

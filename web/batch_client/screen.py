@@ -28,11 +28,13 @@ _LINE_EVERY_SECONDS = 10.0
 
 
 class _Rate(ProgressColumn):
-    """Lines a second, over the last half minute."""
+    """Lines a second, over the last half minute, or all along where they came too fast to tell."""
 
     def render(self, task: Task) -> Text:
         speed = task.finished_speed or task.speed
-        return Text("" if speed is None else f"{speed:.1f}/s", style="progress.data.speed")
+        if speed is None and task.elapsed:
+            speed = (task.completed - task.fields["begun_at"]) / task.elapsed
+        return Text(f"{speed:.1f}/s" if speed else "", style="progress.data.speed")
 
 
 class Screen:
@@ -73,7 +75,7 @@ class Screen:
             TimeRemainingColumn(),
         )
         with Progress(*columns, console=self._console) as progress:
-            task = progress.add_task("", total=None, completed=batch.done, spent="")
+            task = progress.add_task("", total=None, completed=batch.done, begun_at=batch.done, spent="")
 
             def show(seen: RemoteBatch) -> None:
                 progress.update(
