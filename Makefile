@@ -35,7 +35,7 @@ serve: $(INSTALLED) ## the whole platform on 127.0.0.1:8000, no services needed
 # Threads of several processes on the same cores would spend most of their time waiting for each other.
 test: $(INSTALLED) ## every test, against real services (started, or installed, where there are none)
 	$(BIN)/python -m tests.services
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadgroup $(PYTEST_ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadscope $(PYTEST_ARGS)
 
 test-fast: $(INSTALLED) ## the tests that need no service and no model
 	$(BIN)/python -m pytest -m "not slow and not services and not model" $(PYTEST_ARGS)

@@ -2,13 +2,15 @@
 
 import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 pytest_plugins = ["tests.services.fixtures"]
 
 SERVICE_FIXTURES = {"rabbitmq", "private_rabbitmq", "redis_url", "private_redis"}
-LIVE_SERVER = "live_server"
+WITH_THEIR_OWN_SERVER = {"test_demo.py", "test_embedded.py", "test_schemathesis.py"}
 TESTS = Path(__file__).parent
 FOLDER_MARKS = {
     TESTS / "integration" / "inference": "model",
@@ -26,15 +28,25 @@ def pytest_configure() -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        used = frozenset(getattr(item, "fixturenames", ()))
-        item.add_marker(pytest.mark.xdist_group(_group(item, used)))
-        if SERVICE_FIXTURES & used:
+        if SERVICE_FIXTURES & _fixtures(item):
             item.add_marker(pytest.mark.services)
         for folder, mark in FOLDER_MARKS.items():
             if item.path.is_relative_to(folder):
                 item.add_marker(mark)
 
 
-def _group(item: pytest.Item, used: frozenset[str]) -> str:
-    """Tests of a group run in one process: those of a file, and all that share the live server."""
-    return LIVE_SERVER if LIVE_SERVER in used else str(item.path.relative_to(TESTS))
+def _fixtures(item: pytest.Item) -> frozenset[str]:
+    return frozenset(getattr(item, "fixturenames", ()))
+
+
+class ByServer(LoadScopeScheduling):
+    """Tests of a file run in one process, and so do all files whose tests share the live server."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file, _, _ = nodeid.partition("::")
+        folder, _, name = file.rpartition("/")
+        return folder if folder.endswith("acceptance") and name not in WITH_THEIR_OWN_SERVER else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByServer:
+    return ByServer(config, log)

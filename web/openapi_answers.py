@@ -12,14 +12,16 @@ REFUSALS = {
     404: "No such object, or none of this project's.",
     409: "The request contradicts what has already happened. Sending it again does not help.",
     413: "The body, or a file in it, is too large.",
+    414: "The address with its query is too long.",
     415: "The body is not of the type described here.",
     416: "The file has no such range.",
+    431: "The headers are too many or too long.",
     429: "Too many requests, or the project's budget does not cover this one.",
     500: "Something went wrong on our side; `error.message` has the request's id.",
     503: "The platform can't answer now; nothing was changed. Try again after `Retry-After`.",
     504: "The job has not ended in time. It goes on, and stays readable at `/v1/jobs/{id}`.",
 }
-ALWAYS = (500,)
+ALWAYS = (414, 431, 500)
 WITH_A_KEY = (401, 403, 429)
 
 _WHERE_IT_STANDS = {"limit": "The amount", "remaining": "What is left", "reset": "The time to the end"}

@@ -13,12 +13,16 @@ from flask import Flask
 from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
 from gunicorn.glogging import Logger
+from gunicorn.util import write_nonblock
 from gunicorn.workers.gthread import ThreadWorker
 
 from tasks import logs
 from tasks.settings import settings
+from web import unreadable
 
 _KEEPALIVE_SECONDS = 75
+# With its query, which may list a hundred ids.
+_LONGEST_REQUEST_LINE = 8190
 # A process whose main thread is silent for this long is replaced.
 _SILENCE_SECONDS = 60
 # Kept alive beside those that are being served.
@@ -48,6 +52,13 @@ class DrainingWorker(ThreadWorker):
         application: Flask = self.wsgi
         application.extensions["long_polls"].stop()
         super().handle_exit(sig, frame)
+
+    def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
+        answer = unreadable.answer(exc)
+        if answer is None:
+            super().handle_error(req, client, addr, exc)
+        else:
+            write_nonblock(client, answer)
 
     def handle_quit(self, sig: int, frame: FrameType | None) -> None:
         # Leaving in an orderly way would wait for every thread that is still at work.
@@ -84,6 +95,7 @@ class Server(BaseApplication):
             "worker_class": DrainingWorker,
             "logger_class": QuietLogger,
             "keepalive": _KEEPALIVE_SECONDS,
+            "limit_request_line": _LONGEST_REQUEST_LINE,
             "timeout": _SILENCE_SECONDS,
             "graceful_timeout": max(1, round(settings().drain_grace_seconds)),
             "control_socket_disable": True,

@@ -1,6 +1,7 @@
 """Every way a request can be wrong, and what its sender is told."""
 
 import json
+import socket
 from collections.abc import Iterator
 from typing import Any
 
@@ -157,3 +158,26 @@ def test_nothing_refused_left_a_job_behind(live_server: LiveServer) -> None:
         client.post("/v1/jobs", json=COMPLETION | {"max_tokens": 8192})
         client.post("/v1/jobs", json=COMPLETION | {"model": "gpt-9"})
         assert client.get("/v1/jobs").json()["first_id"] == before
+
+
+@pytest.mark.parametrize(
+    ("request_bytes", "status", "code"),
+    [
+        (b"GET /v1/jobs?after=" + b"x" * 9000 + b" HTTP/1.1\r\n\r\n", 414, "uri_too_long"),
+        (b"GET /v1/jobs HTTP/1.1\r\n" + b"a: b\r\n" * 200 + b"\r\n", 431, "headers_too_large"),
+        (b"what is this\r\n\r\n", 400, "bad_request"),
+    ],
+    ids=["long_address", "many_headers", "no_http"],
+)
+def test_request_that_can_not_be_read_is_an_error_like_others(
+    live_server: LiveServer, request_bytes: bytes, status: int, code: str
+) -> None:
+    host, _, port = live_server.url.removeprefix("http://").partition(":")
+    with socket.create_connection((host, int(port)), timeout=10) as connection:
+        connection.sendall(request_bytes)
+        with connection.makefile("rb") as answer:
+            assert int(answer.readline().split()[1]) == status
+            text = answer.read().decode()
+    head, _, body = text.partition("\r\n\r\n")
+    assert "x-request-id: req_" in head
+    assert json.loads(body)["error"]["code"] == code
