@@ -107,19 +107,19 @@ def test_invited_person_comes_in_and_gets_a_key(admin: OpenAI, live_server: Live
     organization = admin.admin.organization
     project = organization.projects.create(name="people")
     invite = organization.invites.create(
-        email="Ana@example.com", role="reader", projects=[{"id": project.id, "role": "member"}]
+        email="Uma@example.com", role="reader", projects=[{"id": project.id, "role": "member"}]
     )
     assert (invite.status, invite.role, invite.projects[0].role) == ("pending", "reader", "member")
     assert organization.invites.retrieve(invite.id) == invite
-    user_id = run(live_server, "users", "accept", "ana@example.com", "--name", "Ana")
+    user_id = run(live_server, "users", "accept", "uma@example.com", "--name", "Uma")
     assert organization.invites.retrieve(invite.id).status == "accepted"
     user = organization.users.retrieve(user_id)
-    assert (user.object, user.email, user.name) == ("organization.user", "Ana@example.com", "Ana")
-    assert [found.id for found in organization.users.list(emails=["ANA@example.com"])] == [user_id]
+    assert (user.object, user.email, user.name) == ("organization.user", "Uma@example.com", "Uma")
+    assert [found.id for found in organization.users.list(emails=["UMA@example.com"])] == [user_id]
     assert organization.users.update(user_id, role="owner").role == "owner"
     member = organization.projects.users.retrieve(user_id, project_id=project.id)
     assert (member.object, member.role) == ("organization.project.user", "member")
-    secret = run(live_server, "users", "create-key", "ana@example.com", "--project", project.id)
+    secret = run(live_server, "users", "create-key", "uma@example.com", "--project", project.id)
     listed = organization.projects.api_keys.list(project.id).data[0]
     assert (listed.owner.type, listed.owner.user and listed.owner.user.id) == ("user", user_id)
     assert listed.owner_project_access == "active"
