@@ -46,7 +46,7 @@ def main() -> None:
             alone = direct(chats, NEW_TOKENS).tokens_per_second
         platform.start_web()
         platform.start_scheduler()
-        platform.start_workers_by_command(1)
+        platform.start_worker()
         client = OpenAI(base_url=f"{platform.base_url}/v1", api_key=platform.headers["Authorization"][7:])
         report_batch(run_batch(client, chats), alone, options.lines)
         report_interactive(platform, client, options.chats)

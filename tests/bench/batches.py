@@ -52,7 +52,7 @@ def main() -> None:
 def measure_platform(platform: BatchPlatform, count: int, slots: int) -> float:
     """Output tokens a second from `in_progress` to `completed`."""
     platform.start_scheduler(worker_slots=slots)
-    platform.start_workers_by_command(1, worker_slots=slots)
+    platform.start_worker(worker_slots=slots)
     started = time.monotonic()
     batch = platform.put([line(number, prompt(number), NEW_TOKENS) for number in range(1, count + 1)])
     print(f"uploaded and created in {time.monotonic() - started:.1f} s")

@@ -68,7 +68,7 @@ def measure_generating(platform: Platform, rounds: int, max_tokens: int) -> None
     platform.start_web()
     platform.start_scheduler()
     with direct_engine(platform) as direct:
-        platform.start_workers_by_command(1)
+        platform.start_worker()
         direct(CHATS, max_tokens)
         _through_platform(platform, max_tokens)
         alone, whole = [], []

@@ -7,13 +7,11 @@ import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from secrets import token_hex
 from typing import Any, Self
 
 import httpx
 import psutil
 
-from tests.services.forked import ForkedProgram
 from tests.services.ports import free_ports
 from tests.services.process import ServerProcess
 
@@ -97,12 +95,6 @@ class Platform:
         )
         return self._known(PlatformProcess(name, server, log))
 
-    def fork(self, name: str, module: str, *arguments: str, **settings: object) -> PlatformProcess:
-        """Start a process that needs torch without waiting for its imports."""
-        log = self._new_log(name)
-        program = ForkedProgram(module, arguments, log, self._environment_with(settings))
-        return self._known(PlatformProcess(name, ServerProcess(module, program, log), log))
-
     def start_web(self, **settings: object) -> PlatformProcess:
         port = free_ports(1)[0]
         web = self.start("web", "-m", "web.cli", "web", host="127.0.0.1", port=port, **settings)
@@ -114,18 +106,11 @@ class Platform:
         return self.start_workers(1, **settings)[0]
 
     def start_workers(self, count: int, **settings: object) -> list[PlatformProcess]:
-        """What the command becomes, side by side, for each of them loads for a while."""
-        workers = []
-        for _ in range(count):
-            node = ["-n", f"worker-{token_hex(3)}@%h", "--without-gossip", "--without-mingle"]
-            celery = ["-A", "tasks.app", "--quiet", "worker", *node]
-            workers.append(self.fork("worker", "celery", *celery, **settings))
-        return self._until_ready(workers)
-
-    def start_workers_by_command(self, count: int, **settings: object) -> list[PlatformProcess]:
-        return self._until_ready(
-            [self.start("worker", "-m", "web.cli", "worker", **settings) for _ in range(count)]
-        )
+        """Side by side, for each of them imports and loads for a while."""
+        workers = [self.start("worker", "-m", "web.cli", "worker", **settings) for _ in range(count)]
+        for worker in workers:
+            worker.wait_until(lambda log=worker.log: "model_ready" in log.read_text(errors="replace"))
+        return workers
 
     def start_scheduler(self, **settings: object) -> PlatformProcess:
         scheduler = self.start("scheduler", "-m", "web.cli", "scheduler", **settings)
@@ -185,11 +170,6 @@ class Platform:
     def _known(self, process: PlatformProcess) -> PlatformProcess:
         self._processes.append(process)
         return process
-
-    def _until_ready(self, workers: list[PlatformProcess]) -> list[PlatformProcess]:
-        for worker in workers:
-            worker.wait_until(lambda log=worker.log: "model_ready" in log.read_text(errors="replace"))
-        return workers
 
     def _healthy(self) -> bool:
         try:

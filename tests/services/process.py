@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Protocol, Self
+from typing import Self
 
 import psutil
 
@@ -23,25 +23,13 @@ LOG_LINES_SHOWN = 60
 _forking = ThreadPoolExecutor(max_workers=1, thread_name_prefix="services")
 
 
-class Program(Protocol):
-    """A run of a program: ``subprocess.Popen``, or what is like it."""
-
-    pid: int
-
-    @property
-    def returncode(self) -> int | None: ...
-    def poll(self) -> int | None: ...
-    def send_signal(self, number: int, /) -> None: ...
-    def wait(self, timeout: float | None = None) -> int: ...
-
-
 class ServerProcess:
     """One run of a server, in a session of its own, its output in a file.
 
     It ends with :meth:`stop` or :meth:`kill`, at exit, and even where the tests are killed.
     """
 
-    def __init__(self, name: str, program: Program, log: Path) -> None:
+    def __init__(self, name: str, program: subprocess.Popen[bytes], log: Path) -> None:
         self._name = name
         self._process = program
         self._log = log

@@ -107,8 +107,8 @@ def test_line_that_kills_its_worker_fails_alone(platform: BatchPlatform) -> None
     while not platform.batch(batch.id).status.ended:
         assert time.monotonic() < until, platform.batch(batch.id)
         if worker is None or not worker.running:
-            worker = platform.fork(
-                "worker", "tests.integration.processes.poisoned_worker", test_poison="poison"
+            worker = platform.start(
+                "worker", "-m", "tests.integration.processes.poisoned_worker", test_poison="poison"
             )
         time.sleep(0.2)
     ended = platform.batch(batch.id)

@@ -102,7 +102,7 @@ def test_worker_whose_engine_can_not_go_on_ends_and_its_job_is_finished_elsewher
     platform.start_scheduler()
     switch = tmp_path / "fault"
     options = {"test_fault": switch, "worker_step_timeout_seconds": 5}
-    faulty = platform.fork("worker", "tests.integration.processes.faulty_worker", **options)
+    faulty = platform.start("worker", "-m", "tests.integration.processes.faulty_worker", **options)
     faulty.wait_until(lambda: "model_ready" in faulty.log.read_text(errors="replace"))
     job = platform.submit(**LONG)
     partial = wait_for_tokens(platform, job["id"])["output"]["text"]
@@ -203,7 +203,7 @@ def test_two_schedulers_and_two_workers_finish_each_job_once(platform: Platform,
     jobs = [platform.submit(**LONG | {"max_tokens": 8})["id"] for _ in range(30)]
     platform.start_scheduler()
     platform.start_scheduler()
-    platform.start_workers_by_command(2)
+    platform.start_workers(2)
     for job_id in jobs:
         assert platform.wait_for(job_id, "completed")["attempt"] == 1
         assert books.charges(job_id) == 1
