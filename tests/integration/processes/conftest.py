@@ -18,6 +18,8 @@ QUICK = {
     "lease_seconds": 4,
     "renew_interval_seconds": 0.5,
     "worker_silence_seconds": 1.5,
+    # A message that a frozen worker was handed comes back so much later.
+    "republish_after_seconds": 8,
     "checkpoint_interval_seconds": 0.2,
     "sweep_interval_seconds": 0.5,
     "relay_interval_seconds": 0.5,
