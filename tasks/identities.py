@@ -1,6 +1,5 @@
 """Bearers of tokens: each has a row among the keys, so that limits, budgets and bills know them too."""
 
-import hashlib
 from time import monotonic
 from typing import Any
 
@@ -13,6 +12,7 @@ from tasks.db import transaction
 from tasks.errors import PermissionDenied
 from tasks.identity import Identity, identity_of
 from tasks.ids import new_id
+from tasks.key_secret import digest
 from tasks.models import ApiKey, Project
 from tasks.principal import Principal
 from tasks.scopes import SCOPES_OF_ROLES
@@ -32,7 +32,7 @@ def authenticate(token: str) -> Principal:
         PermissionDenied: its bearer has no place here.
         IdentityProviderUnavailable: it can't be checked now.
     """
-    token_sha256 = hashlib.sha256(token.encode(errors="surrogatepass")).digest()
+    token_sha256 = digest(token)
     cached = _cache.get(token_sha256)
     if cached is not None and cached[0] > monotonic():
         return cached[1]

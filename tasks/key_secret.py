@@ -4,7 +4,8 @@ import hashlib
 import secrets
 from dataclasses import dataclass
 
-_PREFIX_DIGITS = 12
+PROJECT_KEY = "tm-"
+PREFIX_DIGITS = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,13 +22,17 @@ class KeySecret:
 
 def new_secret(kind: str) -> KeySecret:
     """One that begins with ``kind``, such as ``tm-admin-``."""
-    prefix = kind + secrets.token_hex(_PREFIX_DIGITS // 2)
+    return secret_behind(kind + secrets.token_hex(PREFIX_DIGITS // 2))
+
+
+def secret_behind(prefix: str) -> KeySecret:
+    """A new one for the key that this prefix finds."""
     return KeySecret(prefix, f"{prefix}-{secrets.token_urlsafe(32)}")
 
 
 def prefix_of(text: str, kind: str) -> str | None:
     """What finds the key; None for what no key of that kind looks like."""
-    prefix = text[: len(kind) + _PREFIX_DIGITS]
+    prefix = text[: len(kind) + PREFIX_DIGITS]
     # Postgres refuses NUL in text, and a real prefix is ASCII.
     return prefix if prefix.startswith(kind) and prefix.isascii() and prefix.isprintable() else None
 

@@ -1,6 +1,5 @@
 """API keys: made once, kept as a hash, changed and checked."""
 
-import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -12,6 +11,7 @@ from tasks.actor import OPERATOR, Actor
 from tasks.db import transaction
 from tasks.errors import AuthenticationFailed, InvalidRequest, KeyNotFound
 from tasks.ids import new_id
+from tasks.key_secret import PROJECT_KEY, new_secret, secret_behind
 from tasks.key_terms import KeyTerms, checked_name, kept_terms
 from tasks.known_keys import PREFIX_LENGTH
 from tasks.models import ApiKey
@@ -82,14 +82,13 @@ def create_key(
 
     Raises ProjectNotFound, ProjectArchived, UnknownModelRequested, InvalidRequest.
     """
-    key_id, prefix = new_id("key"), _new_prefix()
-    secret = _new_secret(prefix)
+    key_id, secret = new_id("key"), new_secret(PROJECT_KEY)
     values = {
         "id": key_id,
         "project_id": project_id,
         "name": checked_name(name),
-        "prefix": prefix,
-        "secret_sha256": known_keys.digest(secret),
+        "prefix": secret.prefix,
+        "secret_sha256": secret.sha256,
         "scopes": checked(scopes),
         **kept_terms(terms),
     }
@@ -98,7 +97,7 @@ def create_key(
         connection.execute(insert(ApiKey).values(**values))
         data = {"scopes": values["scopes"]}
         audit.record(connection, actor, "api_key.created", key_id, project_id=project_id, data=data)
-    return CreatedKey(key_id, secret)
+    return CreatedKey(key_id, secret.text)
 
 
 def authenticate(token: str) -> Principal:
@@ -167,12 +166,12 @@ def rotate_key(
             raise KeyNotFound
         if row.expires_at is not None and row.expires_at <= datetime.now(UTC):
             raise InvalidRequest("The key has expired: create another one.", param="key_id")
-        secret = _new_secret(row.prefix)
+        secret = secret_behind(row.prefix)
         connection.execute(
             update(ApiKey)
             .where(ApiKey.id == key_id)
             .values(
-                secret_sha256=known_keys.digest(secret),
+                secret_sha256=secret.sha256,
                 previous_secret_sha256=ApiKey.secret_sha256,
                 previous_until=func.now() + timedelta(seconds=overlap_seconds),
             )
@@ -186,12 +185,4 @@ def rotate_key(
             project_id=row.project_id,
             changes_requested=changes,
         )
-    return CreatedKey(key_id, secret)
-
-
-def _new_prefix() -> str:
-    return f"tm-{secrets.token_hex(known_keys.PREFIX_DIGITS // 2)}"
-
-
-def _new_secret(prefix: str) -> str:
-    return f"{prefix}-{secrets.token_urlsafe(32)}"
+    return CreatedKey(key_id, secret.text)

@@ -1,6 +1,5 @@
 """Keys as requests meet them: found by prefix, remembered for a moment, compared in constant time."""
 
-import hashlib
 import hmac
 from dataclasses import dataclass, field
 from time import monotonic
@@ -13,14 +12,14 @@ from tasks.addresses import parse_networks
 from tasks.db import transaction
 from tasks.errors import AuthenticationFailed
 from tasks.key_owners import limited, owner_has_access, owner_role
+from tasks.key_secret import PREFIX_DIGITS, PROJECT_KEY, digest, prefix_of
 from tasks.models import ApiKey
 from tasks.principal import Principal
 
 # A revoked key must stop working everywhere within a second.
 CACHE_SECONDS = 1.0
 _CACHE_SIZE = 10_000
-PREFIX_DIGITS = 12
-PREFIX_LENGTH = len("tm-") + PREFIX_DIGITS
+PREFIX_LENGTH = len(PROJECT_KEY) + PREFIX_DIGITS
 # No secret has this digest.
 _NOBODYS = (bytes(32),)
 
@@ -69,14 +68,8 @@ def refuse_expired(known: KnownKey) -> None:
         raise AuthenticationFailed("This API key has expired.", code="api_key_expired")
 
 
-def digest(secret: str) -> bytes:
-    """SHA-256 is enough: the secret is random, so there is nothing to guess faster."""
-    return hashlib.sha256(secret.encode(errors="surrogatepass")).digest()
-
-
 def _look_up(prefix: str) -> KnownKey | None:
-    # Postgres refuses NUL in text, and a real prefix is ASCII.
-    if not (prefix.isascii() and prefix.isprintable()):
+    if prefix_of(prefix, PROJECT_KEY) is None:
         return None
     query = select(
         ApiKey.id,

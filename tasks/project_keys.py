@@ -12,7 +12,7 @@ from tasks.db import transaction
 from tasks.errors import InvalidRequest, KeyNotFound
 from tasks.ids import new_id
 from tasks.key_owners import owner_has_access, owner_role
-from tasks.key_secret import new_secret
+from tasks.key_secret import PROJECT_KEY, new_secret
 from tasks.models import ApiKey, Membership, ServiceAccount, User
 from tasks.pages import Page, PageFilter, read_page
 from tasks.projects import live_project, project_of
@@ -22,7 +22,6 @@ from tasks.users import find_user
 
 Access = Literal["active", "inactive", "any"]
 
-_PREFIX = "tm-"
 # The admin API's own names.
 _ALIASES = {"api.all": EVERYTHING, "api.all.read": (READ,)}
 
@@ -84,7 +83,7 @@ def add_project_key(
     expires_in_seconds: int | None = None,
 ) -> NewProjectKey:
     """A key with an owner, inside the caller's transaction, which has checked all that is to be."""
-    secret = new_secret(_PREFIX)
+    secret = new_secret(PROJECT_KEY)
     key_id = new_id("key")
     lifetime = None if expires_in_seconds is None else func.now() + timedelta(seconds=expires_in_seconds)
     values = {

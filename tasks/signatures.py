@@ -14,6 +14,7 @@ from hashlib import sha256
 
 from tasks import known_keys, nonces
 from tasks.errors import AuthenticationFailed
+from tasks.key_secret import digest
 from tasks.known_keys import PREFIX_LENGTH, KnownKey
 from tasks.principal import Principal
 
@@ -67,7 +68,7 @@ def authenticate(token: str, signed: SignedRequest) -> Principal:
 
 def sign(secret: str, signed: SignedRequest) -> str:
     """The signature that a client with this API key gives."""
-    return _hmac(known_keys.digest(secret), signed)
+    return _hmac(digest(secret), signed)
 
 
 def _is_genuine(signed: SignedRequest, known: KnownKey | None) -> bool:
