@@ -1,12 +1,15 @@
 """Usage and costs of the admin API. Amounts are exact until here: OpenAI's client wants a number."""
 
-from typing import Any, Literal
+from collections.abc import Callable
+from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel
 
 from tasks.organization_costs import CostSum
 from tasks.organization_usage import UsageSum
 from tasks.usage_buckets import BucketPage
+
+Sum = TypeVar("Sum")
 
 
 class UsageGroup(BaseModel):
@@ -112,46 +115,37 @@ class CostsPage(_Page):
 
 
 def completions_usage_page(page: BucketPage[UsageSum]) -> CompletionsUsagePage:
-    data = [
-        CompletionsUsageBucket(
-            start_time=bucket.start,
-            end_time=bucket.end,
-            results=[_completions(result) for result in bucket.results],
-        )
-        for bucket in page.buckets
-    ]
-    return CompletionsUsagePage(data=data, has_more=page.next_page is not None, next_page=page.next_page)
+    return CompletionsUsagePage(**_page(page, CompletionsUsageBucket, _completions))
 
 
 def embeddings_usage_page(page: BucketPage[UsageSum]) -> EmbeddingsUsagePage:
-    data = [
-        EmbeddingsUsageBucket(
-            start_time=bucket.start,
-            end_time=bucket.end,
-            results=[
-                EmbeddingsUsageBody(
-                    num_model_requests=result.requests,
-                    input_tokens=result.prompt_tokens,
-                    **_group(result.group),
-                )
-                for result in bucket.results
-            ],
-        )
-        for bucket in page.buckets
-    ]
-    return EmbeddingsUsagePage(data=data, has_more=page.next_page is not None, next_page=page.next_page)
+    return EmbeddingsUsagePage(**_page(page, EmbeddingsUsageBucket, _embeddings))
 
 
 def costs_page(page: BucketPage[CostSum]) -> CostsPage:
+    return CostsPage(**_page(page, CostsBucket, _costs))
+
+
+def _page(
+    page: BucketPage[Sum], bucket_body: Callable[..., BaseModel], result_body: Callable[[Sum], BaseModel]
+) -> dict[str, Any]:
     data = [
-        CostsBucket(
+        bucket_body(
             start_time=bucket.start,
             end_time=bucket.end,
-            results=[_costs(result) for result in bucket.results],
+            results=[result_body(result) for result in bucket.results],
         )
         for bucket in page.buckets
     ]
-    return CostsPage(data=data, has_more=page.next_page is not None, next_page=page.next_page)
+    return {"data": data, "has_more": page.next_page is not None, "next_page": page.next_page}
+
+
+def _embeddings(result: UsageSum) -> EmbeddingsUsageBody:
+    return EmbeddingsUsageBody(
+        num_model_requests=result.requests,
+        input_tokens=result.prompt_tokens,
+        **_group(result.group),
+    )
 
 
 def _completions(result: UsageSum) -> CompletionsUsageBody:

@@ -1,6 +1,7 @@
 """Users of the admin API, in the organization and in projects."""
 
-from typing import Literal, Self
+from collections.abc import Callable
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, Field, TypeAdapter, model_validator
 
@@ -105,15 +106,7 @@ PROJECT_USER_UPDATE: TypeAdapter[ProjectUserUpdateRequest] = TypeAdapter(Project
 
 
 def user_body(user: UserRecord) -> UserBody:
-    role = Role(user.role)
-    return UserBody(
-        id=user.id,
-        email=user.email,
-        name=user.name,
-        role=organization_word(role),
-        tokenmill_role=role,
-        added_at=unix_seconds(user.created_at),
-    )
+    return UserBody(**_person(user, organization_word))
 
 
 def user_list_body(page: Page[UserRecord]) -> UserListBody:
@@ -121,16 +114,20 @@ def user_list_body(page: Page[UserRecord]) -> UserListBody:
 
 
 def project_user_body(member: Member) -> ProjectUserBody:
-    role = Role(member.role)
-    return ProjectUserBody(
-        id=member.id,
-        email=member.email,
-        name=member.name,
-        role=project_word(role),
-        tokenmill_role=role,
-        added_at=unix_seconds(member.created_at),
-    )
+    return ProjectUserBody(**_person(member, project_word))
 
 
 def project_user_list_body(page: Page[Member]) -> ProjectUserListBody:
     return ProjectUserListBody(**list_values(page, project_user_body))
+
+
+def _person(record: UserRecord | Member, word: Callable[[Role], str]) -> dict[str, Any]:
+    role = Role(record.role)
+    return {
+        "id": record.id,
+        "email": record.email,
+        "name": record.name,
+        "role": word(role),
+        "tokenmill_role": role,
+        "added_at": unix_seconds(record.created_at),
+    }
