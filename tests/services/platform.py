@@ -22,10 +22,10 @@ START_SECONDS = 120
 class PlatformProcess:
     """One process of the platform, and what tests do to it."""
 
-    def __init__(self, name: str, server: ServerProcess, log: Path) -> None:
+    def __init__(self, name: str, command: list[str], log: Path, environment: Mapping[str, str]) -> None:
         self.name = name
         self.log = log
-        self._server = server
+        self._server = ServerProcess(command, log, environment=environment)
 
     @property
     def pid(self) -> int:
@@ -89,11 +89,13 @@ class Platform:
 
     def start(self, name: str, *arguments: str, **settings: object) -> PlatformProcess:
         """Start a process by its command line, with settings of its own on top."""
-        log = self._new_log(name)
-        server = ServerProcess.start(
-            [sys.executable, *arguments], log, environment=self._environment_with(settings)
-        )
-        return self._known(PlatformProcess(name, server, log))
+        environment = self.environment | {
+            f"TOKENMILL_{key.upper()}": str(value) for key, value in settings.items()
+        }
+        log = self._folder / f"{name}-{len(self._processes)}.log"
+        process = PlatformProcess(name, [sys.executable, *arguments], log, environment)
+        self._processes.append(process)
+        return process
 
     def start_web(self, **settings: object) -> PlatformProcess:
         port = free_ports(1)[0]
@@ -160,16 +162,6 @@ class Platform:
                 raise TimeoutError(f"job is still {job['status']} after {seconds:.0f} s: {job}")
             time.sleep(0.05)
         return job
-
-    def _new_log(self, name: str) -> Path:
-        return self._folder / f"{name}-{len(self._processes)}.log"
-
-    def _environment_with(self, settings: Mapping[str, object]) -> dict[str, str]:
-        return self.environment | {f"TOKENMILL_{key.upper()}": str(value) for key, value in settings.items()}
-
-    def _known(self, process: PlatformProcess) -> PlatformProcess:
-        self._processes.append(process)
-        return process
 
     def _healthy(self) -> bool:
         try:

@@ -45,7 +45,7 @@ class PostgresServer:
     def start(self) -> None:
         options = {**self._options, "unix_socket_directories": str(self._data_dir)}
         arguments = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
-        self._process = ServerProcess.start(
+        self._process = ServerProcess(
             [str(self._wheel.bin_path / "postgres"), "-D", str(self._data_dir), *arguments],
             self._log,
             user=self._wheel.system_user,

@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Self
 
 import psutil
 
@@ -24,31 +23,25 @@ _forking = ThreadPoolExecutor(max_workers=1, thread_name_prefix="services")
 
 
 class ServerProcess:
-    """One run of a server, in a session of its own, its output in a file.
+    """One run of a server, in a process group of its own, its output in a file.
 
     It ends with :meth:`stop` or :meth:`kill`, at exit, and even where the tests are killed.
     """
 
-    def __init__(self, name: str, program: subprocess.Popen[bytes], log: Path) -> None:
-        self._name = name
-        self._process = program
-        self._log = log
-        self._ended = False
-        atexit.register(self.kill)
-
-    @classmethod
-    def start(
-        cls,
+    def __init__(
+        self,
         command: Sequence[str],
         log: Path,
         *,
         environment: Mapping[str, str] | None = None,
         user: str | None = None,
         orphan_signal: signal.Signals = signal.SIGKILL,
-    ) -> Self:
-        """Run a command."""
+    ) -> None:
+        self._name = Path(command[0]).name
+        self._log = log
+        self._ended = False
         with log.open("ab") as output:
-            program = _forking.submit(
+            self._process = _forking.submit(
                 subprocess.Popen,
                 [*_tied_to_parent(orphan_signal, user), *command],
                 stdin=subprocess.DEVNULL,
@@ -58,7 +51,7 @@ class ServerProcess:
                 cwd=log.parent,
                 start_new_session=True,
             ).result()
-        return cls(Path(command[0]).name, program, log)
+        atexit.register(self.kill)
 
     @property
     def pid(self) -> int:

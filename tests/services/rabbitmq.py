@@ -40,11 +40,11 @@ class RabbitMQServer:
         script = ensure_installed()
         self._configure()
         # Left to itself the broker starts the name server as a daemon that outlives it.
-        self._epmd = ServerProcess.start(
+        self._epmd = ServerProcess(
             [_epmd_program(), "-port", str(self._epmd_port), "-address", "127.0.0.1"],
             self._data_dir / "epmd.log",
         )
-        self._broker = ServerProcess.start([str(script)], self.log, environment=self._environment())
+        self._broker = ServerProcess([str(script)], self.log, environment=self._environment())
         self._broker.wait_until(lambda: answers(self.url), START_SECONDS)
 
     def stop(self) -> None:

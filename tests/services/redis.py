@@ -42,7 +42,7 @@ class RedisServer:
             "appendfsync": "always",
         }
         arguments = [part for name, value in options.items() for part in (f"--{name}", value)]
-        self._process = ServerProcess.start([str(program), *arguments], self._data_dir / "redis.log")
+        self._process = ServerProcess([str(program), *arguments], self._data_dir / "redis.log")
         self._process.wait_until(lambda: answers(self.url), START_SECONDS)
 
     def stop(self) -> None:

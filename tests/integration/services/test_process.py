@@ -16,7 +16,7 @@ PARENT_WITH_A_SERVER = """
 import sys
 from pathlib import Path
 from tests.services.process import ServerProcess
-server = ServerProcess.start(["sleep", "300"], Path(sys.argv[1]))
+server = ServerProcess(["sleep", "300"], Path(sys.argv[1]))
 print(server._process.pid, flush=True)
 sys.stdin.read()
 """
@@ -56,7 +56,7 @@ def test_server_ends_when_its_parent_is_killed(tmp_path: Path) -> None:
 
 def test_server_outlives_the_thread_that_started_it(tmp_path: Path) -> None:
     started: list[ServerProcess] = []
-    thread = Thread(target=lambda: started.append(ServerProcess.start(["sleep", "300"], tmp_path / "log")))
+    thread = Thread(target=lambda: started.append(ServerProcess(["sleep", "300"], tmp_path / "log")))
     thread.start()
     thread.join()
     time.sleep(0.2)
@@ -66,7 +66,7 @@ def test_server_outlives_the_thread_that_started_it(tmp_path: Path) -> None:
 
 
 def test_kill_takes_what_the_server_started_with_it(tmp_path: Path) -> None:
-    server = ServerProcess.start(["sh", "-c", "sleep 301 & echo $!; wait"], tmp_path / "log")
+    server = ServerProcess(["sh", "-c", "sleep 301 & echo $!; wait"], tmp_path / "log")
     assert eventually(lambda: (tmp_path / "log").read_text().endswith("\n"))
     grandchild = int((tmp_path / "log").read_text())
     server.kill()
@@ -74,13 +74,13 @@ def test_kill_takes_what_the_server_started_with_it(tmp_path: Path) -> None:
 
 
 def test_failed_start_shows_the_log(tmp_path: Path) -> None:
-    server = ServerProcess.start(["sh", "-c", "echo the disk is full; exit 3"], tmp_path / "log")
+    server = ServerProcess(["sh", "-c", "echo the disk is full; exit 3"], tmp_path / "log")
     with pytest.raises(ServiceError, match=r"status 3(.|\n)*the disk is full"):
         server.wait_until(lambda: False, seconds=10)
 
 
 def test_server_that_never_gets_ready_is_killed(tmp_path: Path) -> None:
-    server = ServerProcess.start(["sleep", "300"], tmp_path / "log")
+    server = ServerProcess(["sleep", "300"], tmp_path / "log")
     with pytest.raises(ServiceError, match="not ready after"):
         server.wait_until(lambda: False, seconds=0.2)
     assert not server.running
