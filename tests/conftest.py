@@ -28,15 +28,11 @@ def pytest_configure() -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if SERVICE_FIXTURES & _fixtures(item):
+        if SERVICE_FIXTURES.intersection(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.services)
         for folder, mark in FOLDER_MARKS.items():
             if item.path.is_relative_to(folder):
                 item.add_marker(mark)
-
-
-def _fixtures(item: pytest.Item) -> frozenset[str]:
-    return frozenset(getattr(item, "fixturenames", ()))
 
 
 class ByServer(LoadScopeScheduling):

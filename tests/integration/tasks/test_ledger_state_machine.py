@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from decimal import Decimal
+from typing import ClassVar
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -31,6 +32,7 @@ from tasks.projects import create_project
 from tests.integration.tasks.bookkeeping import CHARGE, HOLD, finish
 
 Submit = Callable[..., Submission]
+EXAMPLES = 8
 ENDINGS = st.sampled_from((JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.CANCELLED, JobStatus.EXPIRED))
 LIMITS = st.one_of(st.none(), st.integers(0, 6).map(lambda jobs: HOLD * jobs))
 
@@ -39,6 +41,7 @@ class Ledger(RuleBasedStateMachine):
     """One project with one key. The model: money in four sums, and limits to compare them with."""
 
     submit_job: Submit
+    verified: ClassVar[list[str]]
     running = Bundle("running")
 
     @initialize()
@@ -124,6 +127,7 @@ class Ledger(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         assert verify(Period.always(), self.project_id).difference is None
+        self.verified.append(self.project_id)
 
     def _spent(self, subject: Subject) -> Decimal:
         """What people enter was asked for by no key."""
@@ -142,17 +146,18 @@ class Ledger(RuleBasedStateMachine):
 
 @pytest.fixture
 def machine(submit_job: Submit) -> type[Ledger]:
-    return type("BoundLedger", (Ledger,), {"submit_job": staticmethod(submit_job)})
+    return type("BoundLedger", (Ledger,), {"submit_job": staticmethod(submit_job), "verified": []})
 
 
 def test_ledger_and_its_model_never_disagree(machine: type[Ledger]) -> None:
     run_state_machine_as_test(
         machine,
         settings=settings(
-            max_examples=8,
+            max_examples=EXAMPLES,
             stateful_step_count=25,
             deadline=None,
             derandomize=True,
             suppress_health_check=list(HealthCheck),
         ),
     )
+    assert len(set(machine.verified)) >= EXAMPLES
