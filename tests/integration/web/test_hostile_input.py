@@ -1,15 +1,17 @@
 """What is meant to break out of where it is put: of SQL, of headers, of the stack."""
 
+import json
 import re
 from collections.abc import Iterator
-from typing import Any
 
 import httpx
 import pytest
-from sqlalchemy import text
+from sqlalchemy import func, select
 
 from tasks import admin_keys
+from tasks.actor import OPERATOR
 from tasks.db import transaction
+from tasks.models.base import Base
 from tests.integration.tasks.conftest import MODEL
 from tests.integration.web.conftest import Api
 from web.openapi import document
@@ -17,14 +19,22 @@ from web.openapi import document
 pytestmark = pytest.mark.usefixtures("batch_storage")
 
 VARIABLE = re.compile(r"{(\w+)}")
-SQL = ("x' OR '1'='1", "x'; DROP TABLE jobs; --", "$$; SELECT pg_sleep(9); --", '") OR 1=1 --', "%' ESCAPE '!")
+SQL = (
+    "x' OR '1'='1",
+    "x'; DROP TABLE jobs; --",
+    "$$; SELECT pg_sleep(9); --",
+    '") OR 1=1 --',
+    "%' ESCAPE '!",
+)
+NAMES = ('a"\r\nX-Evil: 1\r\n\r\n', "a\nSet-Cookie: x=1", 'a"; filename="b', "ä\x85X-Evil: 1")
 CHATS = {"model": MODEL, "messages": [{"role": "user", "content": "Once"}]}
 DEEP = (50, 400, 900)
 
 
 @pytest.fixture
 def admin(api: Api) -> Iterator[httpx.Client]:
-    headers = {"Authorization": f"Bearer {admin_keys.create_admin_key('tests').secret}"}
+    _, secret = admin_keys.create_admin_key(OPERATOR, "tests")
+    headers = {"Authorization": f"Bearer {secret}"}
     with httpx.Client(base_url=api.http.base_url, headers=headers, timeout=30) as client:
         yield client
 
@@ -38,17 +48,18 @@ def reads(api: Api) -> Iterator[tuple[str, list[str]]]:
 
 
 def rows() -> dict[str, int]:
-    """How many each table has."""
+    """How many there are in each table."""
     with transaction() as connection:
-        names = connection.execute(text("SELECT relname FROM pg_stat_user_tables")).scalars().all()
-        return {name: connection.execute(text(f'SELECT count(*) FROM "{name}"')).scalar_one() for name in names}
+        return {
+            name: connection.execute(select(func.count()).select_from(table)).scalar_one()
+            for name, table in Base.metadata.tables.items()
+        }
 
 
-def nested(levels: int) -> dict[str, Any]:
-    schema: dict[str, Any] = {"type": "string"}
-    for _ in range(levels):
-        schema = {"type": "object", "properties": {"a": schema}, "required": ["a"], "additionalProperties": False}
-    return schema
+def nested(levels: int) -> str:
+    """A schema, as text: a client's own encoder does not go so deep."""
+    begin = '{"type": "object", "required": ["a"], "additionalProperties": false, "properties": {"a": '
+    return begin * levels + '{"type": "string"}' + "}}" * levels
 
 
 def test_sql_in_ids_and_parameters_is_only_text(api: Api, admin: httpx.Client) -> None:
@@ -84,7 +95,7 @@ def test_sql_as_a_key_is_a_wrong_key(api: Api, sql: str) -> None:
         assert (answer.status_code, answer.json()["error"]["type"]) == (401, "authentication_error")
 
 
-@pytest.mark.parametrize("name", ['a"\r\nX-Evil: 1\r\n\r\n', "a\nSet-Cookie: x=1", 'a"; filename="b', "ä\x85X-Evil: 1"])
+@pytest.mark.parametrize("name", NAMES)
 def test_name_of_a_file_adds_no_header(api: Api, name: str) -> None:
     made = api.http.post(
         "/v1/files", data={"purpose": "batch"}, files={"file": (name, b'{"custom_id": "1"}\n', "text/plain")}
@@ -105,12 +116,15 @@ def test_what_a_client_calls_its_request_adds_no_header(api: Api) -> None:
 def test_deeply_nested_schemas_and_tools_are_taken_or_refused_by_name(api: Api, levels: int) -> None:
     schema = nested(levels)
     asked = {
-        "response_format": {"type": "json_schema", "json_schema": {"name": "deep", "schema": schema, "strict": True}},
-        "tools": [{"type": "function", "function": {"name": "deep", "parameters": schema}}],
-        "metadata": schema,
+        "response_format": '{"type": "json_schema", "json_schema": {"name": "deep", "schema": %s}}',
+        "tools": '[{"type": "function", "function": {"name": "deep", "parameters": %s}}]',
+        "metadata": "%s",
     }
+    chat = json.dumps({"type": "chat", **CHATS})[:-1]
     for field, value in asked.items():
-        answer = api.http.post("/v1/jobs", json={"type": "chat", **CHATS, field: value})
+        body = f'{chat}, "{field}": {value % schema}}}'
+        answer = api.http.post("/v1/jobs", content=body, headers={"Content-Type": "application/json"})
         if answer.status_code != 202:
-            assert answer.status_code == 400, answer.text
-            assert answer.json()["error"]["param"].startswith(field)
+            error = answer.json()["error"]
+            assert answer.status_code == 400, error
+            assert (error["param"] or "").startswith(field) or "nested too deeply" in error["message"], error
