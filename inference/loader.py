@@ -79,7 +79,7 @@ def load_model(spec: ModelSpec, cache_dir: Path, device: str | None = None) -> L
     revision = packaged.version if packaged else spec.revision
     where: dict[str, Any] = {"revision": spec.revision or "main", "local_files_only": Path(location).is_dir()}
     config = _read_config(spec, location, where)
-    quantization = choose_quantization(spec, config, target)
+    quantization = choose_quantization(spec, config, target, cache_dir)
     dtype = choose_dtype(spec, quantization, target)
     model = _read_weights(spec, location, where, quantization, dtype, target)
     refuse_unsupported(model)

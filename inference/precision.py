@@ -1,9 +1,11 @@
 """Which weights run fastest on this machine, measured on matrices of the model's own shapes."""
 
 import operator
+import platform
 from collections import Counter
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -16,6 +18,7 @@ from inference.int8_rows import Int8Rows
 from inference.kernel_timing import one_thread, seconds_of
 from inference.outliers import OUTLIER_COLUMNS
 from inference.prepacked_linear import PrepackedLinear, can_prepack
+from inference.remembered_choice import remembered_choice
 
 BATCH_SIZES = (1, 16, 64)
 LARGEST_SIDE = 2048
@@ -23,10 +26,11 @@ DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "int8": torch.float32}
 ALLOWED_BY_DTYPE = {"float32": ("fp32", "int8"), "bfloat16": ("bf16", "int8"), "float16": ("int8",)}
 
 
-def choose_quantization(spec: ModelSpec, config: Any, device: torch.device) -> str:
-    """The quantization of ``spec``, with "auto" resolved: 8-bit on a GPU, on a CPU what measures best.
+def choose_quantization(spec: ModelSpec, config: Any, device: torch.device, cache_dir: Path) -> str:
+    """The quantization of ``spec``, with "auto" resolved: 8-bit on a GPU, on a CPU what measured best.
 
-    Takes a fraction of a second.
+    Measuring takes a second, once: where two are about as fast, another start would choose another, and
+    the same seed would give other tokens.
     """
     if spec.quantization != "auto":
         return spec.quantization
@@ -35,7 +39,21 @@ def choose_quantization(spec: ModelSpec, config: Any, device: torch.device) -> s
     candidates = ALLOWED_BY_DTYPE.get(spec.dtype, tuple(DTYPES))
     if len(candidates) == 1:
         return candidates[0]
-    return fastest(_linear_shapes(config), candidates)
+    shapes = _linear_shapes(config)
+    circumstances = repr((_processor(), torch.__version__, sorted(shapes.items()), candidates))
+    return remembered_choice(
+        cache_dir / "quantization", circumstances, candidates, lambda: fastest(shapes, candidates)
+    )
+
+
+def _processor() -> tuple[str, ...]:
+    """What decides how fast the kernels are."""
+    capability = str(torch.backends.cpu.get_cpu_capability())
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return capability, platform.machine()
+    return capability, next((line for line in lines if line.startswith("model name")), platform.machine())
 
 
 def _is_saved_as_int8(config: Any) -> bool:

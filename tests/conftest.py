@@ -12,6 +12,18 @@ pytest_plugins = ["tests.services.fixtures"]
 SERVICE_FIXTURES = {"rabbitmq", "private_rabbitmq", "redis_url", "private_redis"}
 WITH_THEIR_OWN_SERVER = {"test_demo.py", "test_embedded.py", "test_schemathesis.py"}
 TESTS = Path(__file__).parent
+# What takes longest goes first, so that no process is left with minutes of it at the end.
+LONGEST_FIRST = (
+    "chaos",
+    "integration/processes/test_workers.py",
+    "acceptance/test_sdk",
+    "integration/processes",
+    "acceptance/test_embedded.py",
+    "acceptance",
+    "integration/bench",
+    "integration/inference",
+    "integration",
+)
 FOLDER_MARKS = {
     TESTS / "integration" / "inference": "model",
     # They start the whole platform, model and all.
@@ -33,10 +45,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for folder, mark in FOLDER_MARKS.items():
             if item.path.is_relative_to(folder):
                 item.add_marker(mark)
+    items.sort(key=_place)
+
+
+def _place(item: pytest.Item) -> int:
+    path = item.path.relative_to(TESTS).as_posix()
+    known = (place for place, start in enumerate(LONGEST_FIRST) if path.startswith(start))
+    return next(known, len(LONGEST_FIRST))
 
 
 class ByServer(LoadScopeScheduling):
-    """Tests of a file run in one process, and so do all files whose tests share the live server."""
+    """Tests of a file run in one process, and so do all files whose tests share the live server.
+
+    They begin in the order in which they were collected.
+    """
 
     def _split_scope(self, nodeid: str) -> str:
         file, _, _ = nodeid.partition("::")
@@ -45,4 +67,5 @@ class ByServer(LoadScopeScheduling):
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByServer:
+    config.option.loadscopereorder = False
     return ByServer(config, log)

@@ -5,13 +5,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Self
+from secrets import token_hex
+from typing import Any, ClassVar, Self
 
 import httpx
 import psutil
 
+from tests.services.forked import Zygotes
 from tests.services.ports import free_ports
 from tests.services.process import ServerProcess
 
@@ -22,10 +23,10 @@ START_SECONDS = 120
 class PlatformProcess:
     """One process of the platform, and what tests do to it."""
 
-    def __init__(self, name: str, command: list[str], log: Path, environment: Mapping[str, str]) -> None:
+    def __init__(self, name: str, server: ServerProcess, log: Path) -> None:
         self.name = name
         self.log = log
-        self._server = ServerProcess(command, log, environment=environment)
+        self._server = server
 
     @property
     def pid(self) -> int:
@@ -59,7 +60,12 @@ class PlatformProcess:
 
 
 class Platform:
-    """Processes around one database and one broker; a context manager that leaves none behind."""
+    """Processes around one database and one broker; a context manager that leaves none behind.
+
+    Where there are ``zygotes``, they start from processes that have imported already what they need.
+    """
+
+    zygotes: ClassVar[Zygotes | None] = None
 
     def __init__(self, folder: Path, *, database_url: str, broker_url: str, **settings: object) -> None:
         self._folder = folder
@@ -87,19 +93,25 @@ class Platform:
         for process in self._processes:
             process.kill()
 
-    def start(self, name: str, *arguments: str, **settings: object) -> PlatformProcess:
-        """Start a process by its command line, with settings of its own on top."""
+    def start(self, name: str, module: str, *arguments: str, **settings: object) -> PlatformProcess:
+        """Start ``python -m MODULE ARGUMENTS``, with settings of its own on top."""
         environment = self.environment | {
             f"TOKENMILL_{key.upper()}": str(value) for key, value in settings.items()
         }
         log = self._folder / f"{name}-{len(self._processes)}.log"
-        process = PlatformProcess(name, [sys.executable, *arguments], log, environment)
+        if self.zygotes is None:
+            command = [sys.executable, "-m", module, *arguments]
+            server = ServerProcess(command, log, environment=environment)
+        else:
+            kind = "worker" if name == "worker" else "web"
+            server = self.zygotes.fork(kind, module, arguments, log, environment)
+        process = PlatformProcess(name, server, log)
         self._processes.append(process)
         return process
 
     def start_web(self, **settings: object) -> PlatformProcess:
         port = free_ports(1)[0]
-        web = self.start("web", "-m", "web.cli", "web", host="127.0.0.1", port=port, **settings)
+        web = self.start("web", "web.cli", "web", host="127.0.0.1", port=port, **settings)
         self.base_url = f"http://127.0.0.1:{port}"
         web.wait_until(self._healthy)
         return web
@@ -109,13 +121,21 @@ class Platform:
 
     def start_workers(self, count: int, **settings: object) -> list[PlatformProcess]:
         """Side by side, for each of them imports and loads for a while."""
-        workers = [self.start("worker", "-m", "web.cli", "worker", **settings) for _ in range(count)]
+        workers = [self._begin_worker(**settings) for _ in range(count)]
         for worker in workers:
             worker.wait_until(lambda log=worker.log: "model_ready" in log.read_text(errors="replace"))
         return workers
 
+    def _begin_worker(self, **settings: object) -> PlatformProcess:
+        if self.zygotes is None:
+            return self.start("worker", "web.cli", "worker", **settings)
+        node = ["-n", f"worker-{token_hex(3)}@%h", "--without-gossip", "--without-mingle"]
+        return self.start("worker", "celery", "-A", "tasks.app", "--quiet", "worker", *node, **settings)
+
     def start_scheduler(self, **settings: object) -> PlatformProcess:
-        scheduler = self.start("scheduler", "-m", "web.cli", "scheduler", **settings)
+        # The command becomes this program, and a program that becomes another imports again.
+        module, *arguments = ["web.cli", "scheduler"] if self.zygotes is None else ["tasks.scheduler_process"]
+        scheduler = self.start("scheduler", module, *arguments, **settings)
         scheduler.wait_until(lambda: "scheduler_started" in scheduler.log.read_text(errors="replace"))
         return scheduler
 

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Protocol
 
 import psutil
 
@@ -20,6 +21,17 @@ LOG_LINES_SHOWN = 60
 # The kernel ends a child with the *thread* that forked it, so one thread that lasts forks them all: a test
 # may then restart a server from a thread of its own.
 _forking = ThreadPoolExecutor(max_workers=1, thread_name_prefix="services")
+
+
+class Program(Protocol):
+    """A run of a program: ``subprocess.Popen``, or what is like it."""
+
+    pid: int
+    returncode: int | None
+
+    def poll(self) -> int | None: ...
+    def send_signal(self, number: int, /) -> None: ...
+    def wait(self, timeout: float | None = None) -> int: ...
 
 
 class ServerProcess:
@@ -37,11 +49,8 @@ class ServerProcess:
         user: str | None = None,
         orphan_signal: signal.Signals = signal.SIGKILL,
     ) -> None:
-        self._name = Path(command[0]).name
-        self._log = log
-        self._ended = False
         with log.open("ab") as output:
-            self._process = _forking.submit(
+            program = _forking.submit(
                 subprocess.Popen,
                 [*_tied_to_parent(orphan_signal, user), *command],
                 stdin=subprocess.DEVNULL,
@@ -51,6 +60,13 @@ class ServerProcess:
                 cwd=log.parent,
                 start_new_session=True,
             ).result()
+        self._run(Path(command[0]).name, program, log)
+
+    def _run(self, name: str, program: Program, log: Path) -> None:
+        self._name = name
+        self._process = program
+        self._log = log
+        self._ended = False
         atexit.register(self.kill)
 
     @property

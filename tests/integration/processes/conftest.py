@@ -10,6 +10,7 @@ import pytest
 from tasks import keys, projects
 from tests.integration.processes.same_settings import same_settings
 from tests.services.fixtures import Broker
+from tests.services.forked import Zygotes
 from tests.services.platform import Platform
 from tests.services.postgres import PostgresServer
 
@@ -69,6 +70,14 @@ def with_key(platform: Platform) -> Platform:
         project = projects.create_project(f"project-{uuid.uuid4().hex[:8]}")
         platform.use_key(keys.create_key(project.id, "tests").secret)
     return platform
+
+
+@pytest.fixture(scope="session", autouse=True)
+def zygotes(services_dir: Path) -> Iterator[None]:
+    """Processes of every platform here start in no time."""
+    Platform.zygotes = Zygotes(services_dir)
+    yield
+    Platform.zygotes = None
 
 
 @pytest.fixture(scope="module")

@@ -108,7 +108,7 @@ def test_line_that_kills_its_worker_fails_alone(platform: BatchPlatform) -> None
         assert time.monotonic() < until, platform.batch(batch.id)
         if worker is None or not worker.running:
             worker = platform.start(
-                "worker", "-m", "tests.integration.processes.poisoned_worker", test_poison="poison"
+                "worker", "tests.integration.processes.poisoned_worker", test_poison="poison"
             )
         time.sleep(0.2)
     ended = platform.batch(batch.id)

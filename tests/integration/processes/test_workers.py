@@ -102,7 +102,7 @@ def test_worker_whose_engine_can_not_go_on_ends_and_its_job_is_finished_elsewher
     platform.start_scheduler()
     switch = tmp_path / "fault"
     options = {"test_fault": switch, "worker_step_timeout_seconds": 5}
-    faulty = platform.start("worker", "-m", "tests.integration.processes.faulty_worker", **options)
+    faulty = platform.start("worker", "tests.integration.processes.faulty_worker", **options)
     faulty.wait_until(lambda: "model_ready" in faulty.log.read_text(errors="replace"))
     job = platform.submit(**LONG)
     partial = wait_for_tokens(platform, job["id"])["output"]["text"]
@@ -198,7 +198,11 @@ def test_job_expires_while_queued_and_while_running(platform: Platform, books: B
     books.assert_settled()
 
 
-def test_two_schedulers_and_two_workers_finish_each_job_once(platform: Platform, books: Books) -> None:
+def test_two_schedulers_and_two_workers_finish_each_job_once(
+    platform: Platform, books: Books, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # By their commands, as operators start them.
+    monkeypatch.setattr(Platform, "zygotes", None)
     platform.start_web()
     jobs = [platform.submit(**LONG | {"max_tokens": 8})["id"] for _ in range(30)]
     platform.start_scheduler()

@@ -1,0 +1,95 @@
+"""Programs forked by a zygote, with what tests use of ``subprocess.Popen``."""
+
+import json
+import os
+import select
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from tests.services.process import ServerProcess
+
+REPOSITORY = Path(__file__).parents[2]
+_START_SECONDS = 120
+
+
+class ForkedProgram:
+    """A run of ``python -m MODULE ARGUMENTS``."""
+
+    def __init__(self, zygote: Path, asked: Mapping[str, object]) -> None:
+        self._connection = socket.socket(socket.AF_UNIX)
+        self._connection.connect(str(zygote))
+        self._connection.sendall(json.dumps(asked).encode() + b"\n")
+        self._answers = self._connection.makefile()
+        self.pid = int(self._answers.readline())
+        self.returncode: int | None = None
+
+    def poll(self) -> int | None:
+        return self._ended_within(0)
+
+    def send_signal(self, number: int) -> None:
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def wait(self, timeout: float | None = None) -> int:
+        status = self._ended_within(timeout)
+        if status is None:
+            raise subprocess.TimeoutExpired(f"process {self.pid}", timeout or 0)
+        return status
+
+    def _ended_within(self, seconds: float | None) -> int | None:
+        if self.returncode is None and select.select([self._connection], [], [], seconds)[0]:
+            # Nothing where the zygote went first, and took it along.
+            self.returncode = int(self._answers.readline() or -9)
+            self._answers.close()
+            self._connection.close()
+        return self.returncode
+
+
+class ForkedProcess(ServerProcess):
+    """A server that a zygote forks."""
+
+    def __init__(
+        self,
+        zygote: Path,
+        module: str,
+        arguments: Sequence[str],
+        log: Path,
+        environment: Mapping[str, str],
+    ) -> None:
+        log.touch()
+        asked = {
+            "module": module,
+            "arguments": list(arguments),
+            "log": str(log),
+            "folder": str(log.parent),
+            "environment": dict(environment),
+        }
+        self._run(module, ForkedProgram(zygote, asked), log)
+
+
+class Zygotes:
+    """One for programs that run a model and one for all others, started when they are first needed."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._sockets: dict[str, Path] = {}
+
+    def fork(
+        self, kind: str, module: str, arguments: Sequence[str], log: Path, environment: Mapping[str, str]
+    ) -> ForkedProcess:
+        if kind not in self._sockets:
+            self._sockets[kind] = self._start(kind)
+        return ForkedProcess(self._sockets[kind], module, arguments, log, environment)
+
+    def _start(self, kind: str) -> Path:
+        path = self._folder / f"{kind}.socket"
+        server = ServerProcess(
+            [sys.executable, "-m", "tests.services.zygote", str(path), kind],
+            self._folder / f"{kind}.log",
+            environment={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+        )
+        server.wait_until(path.exists, _START_SECONDS)
+        return path
