@@ -19,7 +19,7 @@ from web.commands.serve import serve
 from web.commands.users import users
 from web.commands.web import web
 from web.commands.worker import worker
-from web.version import version
+from tasks.version import version
 
 
 class Failure(click.ClickException):

@@ -15,7 +15,7 @@ from web.error_body import ErrorBody
 from web.openapi_answers import ALWAYS, WITH_A_KEY, headers, refusals
 from web.openapi_schemas import Schemas
 from web.routing import ObjectId
-from web.version import version
+from tasks.version import version
 
 _VARIABLE = re.compile(r"<(?:(?P<kind>\w+):)?(?P<name>\w+)>")
 _VARIABLE_SCHEMAS = {"id": {"type": "string", "pattern": f"^{ObjectId.regex}$"}}
