@@ -13,9 +13,9 @@ from redis.retry import Retry
 
 from tasks.errors import LimitsUnavailable
 from tasks.limit import Charge, Count
+from tasks.memory_counters import MemoryCounters
 from tasks.metrics import instruments
 from tasks.metrics.families.everywhere import LIMIT_STORAGE_ERRORS
-from tasks.memory_counters import MemoryCounters
 from tasks.redis_counters import RedisCounters
 from tasks.settings import settings
 

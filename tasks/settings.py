@@ -102,7 +102,10 @@ class Settings(BaseSettings):
         "open", description="whether each process then counts for itself, or requests get 503"
     )
     metrics_port: int | None = Field(
-        None, ge=0, le=65535, description="where a worker or a scheduler answers /metrics; nowhere when not set"
+        None,
+        ge=0,
+        le=65535,
+        description="of workers and schedulers, for /metrics; none when not set",
     )
     metrics_host: str = "127.0.0.1"
     metrics_networks: Annotated[str, AfterValidator(_checked_networks)] = Field(

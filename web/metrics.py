@@ -9,10 +9,11 @@ from flask import Flask, Response, g, request
 
 from tasks import errors
 from tasks.limit import decisive
-from tasks.metrics import database, instruments
+from tasks.metrics import instruments
 from tasks.metrics.families import web as families
 from tasks.metrics.families.everywhere import LIMIT_STORAGE_ERRORS
 from tasks.metrics.labels import OTHER, model_label
+from tasks.metrics.process import note_process
 
 LIMITS = ("requests", "tokens", "jobs", "budget", "queue_age")
 _FULL: dict[type[errors.TokenmillError], str] = {
@@ -78,7 +79,7 @@ def _count(route: str, method: str, status: str, started: float) -> None:
     instruments.counter(families.HTTP_REQUESTS).labels(route, method, status).inc()
     seconds = time.perf_counter() - started
     instruments.histogram(families.HTTP_REQUEST_SECONDS).labels(route).observe(seconds)
-    database.note_pool()
+    note_process()
 
 
 def _count_first_token(model: str, started: float) -> None:

@@ -8,7 +8,7 @@ from tasks.metrics.families.everywhere import DATABASE_POOL_CONNECTIONS
 
 
 def note_pool() -> None:
-    """Look, and remember for whoever asks this process or one that shares with it."""
+    """Count them as they are now."""
     if not db.engine.cache_info().currsize:
         # Nothing has needed the database yet, and nothing is to connect because of this.
         return

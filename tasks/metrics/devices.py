@@ -1,4 +1,4 @@
-"""How busy the hardware under a worker is: GPUs as NVIDIA's library tells, and this process's share of the CPU."""
+"""How busy a worker's hardware is: GPUs as NVIDIA's library tells, and the process's share of the CPU."""
 
 import os
 from collections.abc import Callable, Iterable, Iterator
@@ -34,9 +34,7 @@ class DeviceCollector(Collector):
         return metrics_of([*self._cpu(), *self._gpus()])
 
     def _cpu(self) -> Iterator[Reading]:
-        yield Reading(
-            families.DEVICE_UTILIZATION, self._process.cpu_percent() / 100 / self._cores, (_CPU,)
-        )
+        yield Reading(families.DEVICE_UTILIZATION, self._process.cpu_percent() / 100 / self._cores, (_CPU,))
         yield Reading(families.DEVICE_MEMORY_USED, self._process.memory_info().rss, (_CPU,))
         yield Reading(families.DEVICE_MEMORY_TOTAL, psutil.virtual_memory().total, (_CPU,))
 

@@ -29,7 +29,9 @@ class EngineCollector(Collector):
         self._stats.pop(model, None)
 
     def collect(self) -> Iterable[Metric]:
-        return metrics_of(reading for model, stats in list(self._stats.items()) for reading in _read(model, stats()))
+        return metrics_of(
+            reading for model, stats in list(self._stats.items()) for reading in _read(model, stats())
+        )
 
 
 _collector = EngineCollector()

@@ -8,8 +8,9 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from tasks.metrics import database, instruments
+from tasks.metrics import instruments
 from tasks.metrics.families.everywhere import BUILD_INFO
+from tasks.metrics.process import note_process
 from tasks.metrics.readings import Reading, metrics_of
 from tasks.version import version
 
@@ -40,7 +41,7 @@ def exposition() -> bytes:
 
 class _Everything(Collector):
     def collect(self) -> Iterator[Metric]:
-        database.note_pool()
+        note_process()
         sources: list[tuple[str, Callable[[], Iterable[Metric]]]] = [
             ("build", _build),
             ("counted", instruments.collect),

@@ -20,7 +20,7 @@ _PATIENCE = text("SET LOCAL statement_timeout = '5s'")
 
 
 class PlatformCollector(Collector):
-    """While the database is away there is nothing but that to tell: old numbers would look like present ones."""
+    """While the database is away it tells that alone: old numbers would look like present ones."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

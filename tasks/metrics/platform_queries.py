@@ -129,7 +129,8 @@ _QUEUED = text("""
 """)
 _OPEN_BATCHES = text("""
     SELECT status, model, count(*) AS batches, sum(unfinished)::float AS unfinished,
-        coalesce(extract(epoch FROM now() - min(in_progress_at) FILTER (WHERE unfinished > 0)), 0)::float AS seconds
+        coalesce(extract(epoch FROM now() - min(in_progress_at) FILTER (WHERE unfinished > 0)), 0)::float
+            AS seconds
     FROM batches WHERE status IN ('validating', 'in_progress', 'cancelling') GROUP BY status, model
 """)
 # One that came back from a worker has waited since then at most, and no longer than since that began it.

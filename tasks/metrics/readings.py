@@ -1,13 +1,13 @@
 """Numbers that are looked up when somebody asks, rather than counted as things happen."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.utils import floatToGoString
 
-from tasks.metrics.family import Family
+from tasks.metrics.family import Family, Kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,11 @@ def metrics_of(readings: Iterable[Reading | HistogramReading]) -> Iterable[Metri
 
 
 def _empty(family: Family) -> Metric:
-    kinds = {"counter": CounterMetricFamily, "gauge": GaugeMetricFamily, "histogram": HistogramMetricFamily}
+    kinds: dict[Kind, Callable[..., Metric]] = {
+        "counter": CounterMetricFamily,
+        "gauge": GaugeMetricFamily,
+        "histogram": HistogramMetricFamily,
+    }
     return kinds[family.kind](family.name, family.help, labels=family.labels)
 
 
@@ -55,5 +59,5 @@ def _cumulative(reading: HistogramReading) -> list[tuple[str, float]]:
     below = 0
     for bound, count in zip((*reading.bounds, float("inf")), reading.counts, strict=True):
         below += count
-        buckets.append((floatToGoString(bound), below))
+        buckets.append((floatToGoString(bound), below))  # type: ignore[no-untyped-call]
     return buckets

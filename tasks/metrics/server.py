@@ -95,7 +95,7 @@ _server: MetricsServer | None = None
 
 
 def start() -> None:
-    """Answer at TOKENMILL_METRICS_PORT from now on, where it is set. Once for a process, however often called.
+    """Answer at TOKENMILL_METRICS_PORT from now on, where it is set; calling it again changes nothing.
 
     A port that is taken is no reason not to work.
     """

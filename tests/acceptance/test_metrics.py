@@ -47,7 +47,9 @@ def test_job_is_counted_to_the_token_and_the_cent(live_server: LiveServer) -> No
         assert grown(name) == 1, name
     assert grown("jobs_ended_total", outcome="completed") == 1
     usage = job["usage"]
-    assert grown("tokens_total", kind="input") + grown("tokens_total", kind="cached") == usage["prompt_tokens"]
+    assert (
+        grown("tokens_total", kind="input") + grown("tokens_total", kind="cached") == usage["prompt_tokens"]
+    )
     assert grown("tokens_total", kind="cached") == usage["cached_tokens"]
     assert grown("tokens_total", kind="output") == usage["completion_tokens"]
     # What is added up as floats has their precision.

@@ -20,8 +20,8 @@ _PASSED_ON = ("X-Forwarded-For", "Forwarded", "X-Real-IP", "Via")
     Operation(
         tag="Health",
         summary="Metrics for Prometheus",
-        description="Of all processes of this server together. There is nothing at this address for who asks from "
-        "elsewhere than the networks that the operator has named: by default private ones.",
+        description="Of all processes of this server together. Only networks that the operator has named, by "
+        "default private ones, find anything at this address.",
         replies={200: Reply("The metrics, in Prometheus' text format.", media="text/plain")},
         refusals=(404,),
     )

@@ -35,7 +35,10 @@ DATABASE_READABLE = gauge(
     "tokenmill_database_readable", "1 where the database could be read just now, or else 0."
 )
 MAINTENANCE_RUNS = counter(
-    "tokenmill_maintenance_runs_total", "Runs of the timetable's tasks by what became of them.", "task", "outcome"
+    "tokenmill_maintenance_runs_total",
+    "Runs of the timetable's tasks by what became of them.",
+    "task",
+    "outcome",
 )
 MAINTENANCE_SECONDS = histogram(
     "tokenmill_maintenance_seconds", "How long such a run took.", "task", bounds=SECONDS_OF_A_REQUEST

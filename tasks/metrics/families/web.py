@@ -20,5 +20,7 @@ STREAM_FIRST_TOKEN_SECONDS = histogram(
     bounds=SECONDS_OF_A_REQUEST,
 )
 LIMIT_REFUSALS = counter(
-    "tokenmill_limit_refusals_total", "Requests that were refused for want of room, by what was full.", "limit"
+    "tokenmill_limit_refusals_total",
+    "Requests refused for want of room, by what was full.",
+    "limit",
 )

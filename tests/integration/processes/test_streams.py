@@ -21,9 +21,10 @@ from tests.unit.tasks.metrics.samples import Page
 # Each starts several processes, one after the other, on a machine that may be busy.
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(480)]
 
+MODEL = "smollm2-135m-instruct"
 LONG = {
     "type": "completion",
-    "model": "smollm2-135m-instruct",
+    "model": MODEL,
     "prompt": "Once upon a time, in a village by the sea, there lived",
     "max_tokens": 160,
     "temperature": 0,
@@ -123,13 +124,13 @@ def test_each_web_process_tells_of_both_and_a_dead_one_is_not_forgotten(standing
     route = {"route": "/healthz", "method": "GET", "status": "200"}
 
     def look() -> Page:
-        return Page.parse(httpx.get(standing.metrics_urls["web"], timeout=30).text)
+        return Page.parse(httpx.get(standing.metrics_urls["web"], timeout=30, trust_env=False).text)
 
     before = look().of("http_requests_total", **route)
     for serves, rests in ((one, other), (other, one)):
         rests.suspend()
         for _ in range(3):
-            assert httpx.get(f"{standing.base_url}/healthz", timeout=30).status_code == 200
+            assert httpx.get(f"{standing.base_url}/healthz", timeout=30, trust_env=False).status_code == 200
         rests.resume()
         serves.suspend()
         found = look()
@@ -145,7 +146,7 @@ def test_each_web_process_tells_of_both_and_a_dead_one_is_not_forgotten(standing
 
 
 def test_worker_and_scheduler_tell_of_themselves_at_ports_of_their_own(standing: Platform) -> None:
-    labels = {"model": LONG["model"], "tier": "default"}
+    labels = {"model": MODEL, "tier": "default"}
     before = Page.parse(standing.metrics("worker"))
     job = standing.wait_for(standing.submit(**LONG | {"max_tokens": 8})["id"], "completed")
     worker, scheduler = Page.parse(standing.metrics("worker")), Page.parse(standing.metrics("scheduler"))
@@ -154,11 +155,9 @@ def test_worker_and_scheduler_tell_of_themselves_at_ports_of_their_own(standing:
     output = {"kind": "output", **labels}
     grown = worker.of("tokens_total", **output) - before.of("tokens_total", **output)
     assert grown == job["usage"]["completion_tokens"]
-    assert worker.of("engine_steps_total", model=LONG["model"]) > before.of(
-        "engine_steps_total", model=LONG["model"]
-    )
+    assert worker.of("engine_steps_total", model=MODEL) > before.of("engine_steps_total", model=MODEL)
     assert worker.of("device_memory_used_bytes", device="cpu") > 0
-    assert scheduler.of("live_workers", model=LONG["model"]) == 1
+    assert scheduler.of("live_workers", model=MODEL) == 1
     assert scheduler.has("queue_jobs", **labels)
     assert scheduler.of("maintenance_runs_total", task="expire_jobs", outcome="ok") > 0
     assert "tokenmill_engine_steps_total" not in scheduler.families

@@ -1,6 +1,7 @@
 """Jobs, books and queues in numbers, on a real Postgres."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from contextlib import suppress
 from decimal import Decimal
 
 import pytest
@@ -30,6 +31,10 @@ Submit = Callable[..., Submission]
 
 LABELS = {"model": MODEL, "tier": "default"}
 LINES = {"model": MODEL, "tier": "batch"}
+
+
+class _ChangedItsMind(Exception):
+    pass
 
 
 def read(collector: PlatformCollector | None = None) -> Page:
@@ -68,9 +73,9 @@ def test_end_that_is_rolled_back_or_comes_too_late_does_not_count(submit_job: Su
     job_id = submit_job().job.id
     ending = Ending(job_id=job_id, attempt=0, status=JobStatus.FAILED)
     with growth() as grown:
-        with pytest.raises(RuntimeError), transaction() as connection:
+        with suppress(_ChangedItsMind), transaction() as connection:
             jobs.end(connection, [ending])
-            raise RuntimeError
+            raise _ChangedItsMind
         assert ended(grown, "failed") == 0
         for _ in range(2):
             with transaction() as connection:
@@ -131,15 +136,17 @@ def test_lines_of_a_batch_wait_run_and_end(principal: Principal, publications: P
 
 
 def test_queue_is_told_by_model_and_tier_with_the_age_of_its_oldest(submit_job: Submit) -> None:
-    oldest = submit_job().job.id
+    submit_job()
+    change("UPDATE jobs SET created_at = created_at - interval '1 hour'")
     submit_job()
     submit_job(service_tier="flex")
     running = submit_job(service_tier="priority").job.id
     with transaction() as connection:
         claiming.claim(connection, running, "worker_a")
-    change(f"UPDATE jobs SET created_at = created_at - interval '1 hour' WHERE id = '{oldest}'")
     found = read()
-    assert {tier: found.of("queue_jobs", model=MODEL, tier=tier) for tier in found.labels_of("queue_jobs", "tier")} == {
+    assert {
+        tier: found.of("queue_jobs", model=MODEL, tier=tier) for tier in found.labels_of("queue_jobs", "tier")
+    } == {
         "priority": 0,
         "default": 2,
         "flex": 1,
@@ -178,7 +185,7 @@ def test_outbox_holds_what_no_broker_has_confirmed(submit_job: Submit) -> None:
 def test_webhooks_that_are_due_are_counted_and_those_that_wait_are_not(principal: Principal) -> None:
     change(
         "INSERT INTO webhook_endpoints (id, project_id, name, url, event_types, secret, secret_hint)"
-        f" VALUES ('we_1', '{principal.project_id}', 'a', 'https://example.com', '{{}}', '', '')",
+        " SELECT 'we_1', id, 'a', 'https://example.com', '{{}}', '', '') FROM projects",
         "INSERT INTO webhook_deliveries (id, endpoint_id, event_id, event_type, body, next_attempt_at)"
         " SELECT 'wd_' || n, 'we_1', 'evt', 'response.completed', '{}', now() + n * interval '1 min'"
         " FROM generate_series(-2, 3) AS n",
@@ -188,7 +195,7 @@ def test_webhooks_that_are_due_are_counted_and_those_that_wait_are_not(principal
     assert 120 <= found.of("webhook_oldest_due_seconds") < 180
 
 
-def test_money_that_is_held_and_spent_and_the_fullest_budget(submit_job: Submit, principal: Principal) -> None:
+def test_money_held_and_spent_and_the_fullest_budget(submit_job: Submit, principal: Principal) -> None:
     key = Subject(SubjectKind.KEY, principal.api_key_id)
     budgets.set_budget(key, hard_usd=HOLD * 4, soft_usd=None)
     finish(submit_job().job.id)
@@ -199,7 +206,7 @@ def test_money_that_is_held_and_spent_and_the_fullest_budget(submit_job: Submit,
     ratio = float((HOLD + CHARGE) / (HOLD * 4))
     assert found.of("budget_used_ratio", subject="key") == pytest.approx(ratio)
     assert found.of("budget_used_ratio", subject="project") == 0
-    change(f"UPDATE spend SET limit_usd = {HOLD + CHARGE}")
+    change("UPDATE spend SET limit_usd = held_usd + spent_usd")
     assert read().of("budget_used_ratio", subject="project") == pytest.approx(1)
 
 
@@ -232,9 +239,8 @@ def test_without_the_database_nothing_but_that_is_told(
 
 
 @pytest.fixture
-def fresh_watch(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def fresh_watch(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(watch, "_due_at", 0.0)
-    yield
 
 
 @pytest.mark.usefixtures("fresh_watch")

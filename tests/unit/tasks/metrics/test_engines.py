@@ -95,7 +95,11 @@ def test_several_engines_are_told_apart_and_one_that_stopped_is_gone() -> None:
     collector.add("others", lambda: replace(engine_stats(), steps=6))
     collector.add("words", encoder_stats)
     found = read(collector)
-    assert [found.of("engine_steps_total", model=model) for model in ("stories", "others", "words")] == [4, 6, 1]
+    assert [found.of("engine_steps_total", model=model) for model in ("stories", "others", "words")] == [
+        4,
+        6,
+        1,
+    ]
     assert found.of("engine_rows_total", model="words") == 4
     assert found.of("engine_prefill_tokens_total", model="words") == 60
     assert found.of("engine_step_seconds_bucket", model="words", le="0.5") == 1

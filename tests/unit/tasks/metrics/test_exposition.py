@@ -56,9 +56,9 @@ def test_one_that_fails_is_left_out_and_the_others_are_told(added: list[Collecto
 
 
 def test_circuit_is_open_or_closed() -> None:
-    circuits.note("broker", is_open=True)
+    circuits.note({"broker": True, "redis": False})
     assert page().of("circuit_open", target="broker") == 1
-    circuits.note("broker", is_open=False)
+    circuits.note({"broker": False})
     assert page().of("circuit_open", target="broker") == 0
 
 

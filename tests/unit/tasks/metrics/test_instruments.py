@@ -40,7 +40,9 @@ def test_processes_are_added_up_but_for_what_is_either_so_or_not(
 ) -> None:
     for process_id in (11, 12):
         # Another process: it has made nothing yet, and writes to files of its own.
-        monkeypatch.setattr(values, "ValueClass", values.MultiProcessValue(lambda process_id=process_id: process_id))
+        monkeypatch.setattr(
+            values, "ValueClass", values.MultiProcessValue(lambda process_id=process_id: process_id)
+        )
         monkeypatch.setattr(instruments, "_made", {})
         monkeypatch.setattr(instruments, "_registry", CollectorRegistry())
         instruments.counter(JOBS_ADMITTED).labels("other", "default").inc()

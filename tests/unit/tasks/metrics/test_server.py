@@ -52,8 +52,14 @@ def test_there_is_nothing_else(port: int, method: str, path: str, status: HTTPSt
 
 @pytest.mark.parametrize(
     "sent",
-    [b"\x00\xff\x16\x03\x01nonsense\r\n\r\n", b"GET\r\n\r\n", b"GET /metrics HTTP/9.9\r\n\r\n", b"A" * 70_000]
-    + [b"GET /metrics HTTP/1.1\r\n" + b"x: y\r\n" * 200 + b"\r\n", b""],
+    [
+        b"\x00\xff\x16\x03\x01nonsense\r\n\r\n",
+        b"GET\r\n\r\n",
+        b"GET /metrics HTTP/9.9\r\n\r\n",
+        b"A" * 70_000,
+        b"GET /metrics HTTP/1.1\r\n" + b"x: y\r\n" * 200 + b"\r\n",
+        b"",
+    ],
 )
 def test_nonsense_does_not_end_it(port: int, sent: bytes) -> None:
     with socket.create_connection(("127.0.0.1", port), timeout=10) as client:
