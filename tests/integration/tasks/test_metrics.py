@@ -1,5 +1,6 @@
 """Jobs, books and queues in numbers, on a real Postgres."""
 
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from decimal import Decimal
@@ -19,12 +20,14 @@ from tasks.keys import Principal
 from tasks.metrics import platform
 from tasks.metrics.platform import PlatformCollector
 from tasks.models import JobStatus
+from tasks.plan import ServiceTier
 from tasks.scheduler import run_entry
 from tasks.settings import settings
 from tests.integration.tasks.batch_work import batch_worker, begin_batch, lines
-from tests.integration.tasks.bookkeeping import CHARGE, HOLD, change, finish
+from tests.integration.tasks.bookkeeping import CHARGE, HOLD, change, finish, row
 from tests.integration.tasks.conftest import MODEL
 from tests.integration.tasks.publications import Publications
+from tests.integration.tasks.test_claiming import admit
 from tests.unit.tasks.metrics.samples import Growth, Page, growth, page
 
 Submit = Callable[..., Submission]
@@ -111,9 +114,11 @@ def test_counting_that_fails_leaves_the_transaction_committed(principal: Princip
 def test_connections_of_the_pool_are_counted(principal: Principal) -> None:
     with transaction() as connection:
         connection.execute(text("SELECT 1"))
-        assert page().of("database_pool_connections", state="in_use") == 1
-    found = page()
-    assert found.of("database_pool_connections", state="in_use") == 0
+        assert page().of("database_pool_connections", state="in_use") >= 1
+    # Others may be at work: uses of keys are noted in the background.
+    until = time.monotonic() + 5
+    while (found := page()).of("database_pool_connections", state="in_use"):
+        assert time.monotonic() < until
     assert found.of("database_pool_connections", state="idle") >= 1
 
 
@@ -135,12 +140,14 @@ def test_lines_of_a_batch_wait_run_and_end(principal: Principal, publications: P
     assert after.of("batches", status="in_progress") == 0
 
 
-def test_queue_is_told_by_model_and_tier_with_the_age_of_its_oldest(submit_job: Submit) -> None:
+def test_queue_is_told_by_model_and_tier_with_the_age_of_its_oldest(
+    submit_job: Submit, principal: Principal
+) -> None:
     submit_job()
     change("UPDATE jobs SET created_at = created_at - interval '1 hour'")
     submit_job()
-    submit_job(service_tier="flex")
-    running = submit_job(service_tier="priority").job.id
+    admit(principal, ServiceTier.FLEX)
+    running = admit(principal, ServiceTier.PRIORITY)
     with transaction() as connection:
         claiming.claim(connection, running, "worker_a")
     found = read()
@@ -164,7 +171,8 @@ def test_jobs_of_models_that_are_gone_are_one_series(submit_job: Submit) -> None
     for _ in range(3):
         submit_job()
     change(
-        "INSERT INTO models SELECT 'gone-' || n FROM generate_series(1, 2) AS n",
+        "INSERT INTO models (name, source, quantization, context_length)"
+        " SELECT 'gone-' || n, 'nowhere', 'fp32', 8 FROM generate_series(1, 2) AS n",
         "UPDATE jobs SET model = 'gone-' || (CASE WHEN id = (SELECT min(id) FROM jobs) THEN 1 ELSE 2 END)",
     )
     found = read()
@@ -174,6 +182,9 @@ def test_jobs_of_models_that_are_gone_are_one_series(submit_job: Submit) -> None
 
 def test_outbox_holds_what_no_broker_has_confirmed(submit_job: Submit) -> None:
     submit_job()
+    until = time.monotonic() + 5
+    while row("SELECT published_at FROM jobs").published_at is None:
+        assert time.monotonic() < until
     change("UPDATE jobs SET published_at = NULL, created_at = now() - interval '90 s'")
     found = read()
     assert found.of("outbox_jobs") == 1
@@ -185,7 +196,7 @@ def test_outbox_holds_what_no_broker_has_confirmed(submit_job: Submit) -> None:
 def test_webhooks_that_are_due_are_counted_and_those_that_wait_are_not(principal: Principal) -> None:
     change(
         "INSERT INTO webhook_endpoints (id, project_id, name, url, event_types, secret, secret_hint)"
-        " SELECT 'we_1', id, 'a', 'https://example.com', '{{}}', '', '') FROM projects",
+        " SELECT 'we_1', id, 'a', 'https://example.com', '{}', '', '' FROM projects",
         "INSERT INTO webhook_deliveries (id, endpoint_id, event_id, event_type, body, next_attempt_at)"
         " SELECT 'wd_' || n, 'we_1', 'evt', 'response.completed', '{}', now() + n * interval '1 min'"
         " FROM generate_series(-2, 3) AS n",
