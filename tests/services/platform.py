@@ -72,6 +72,8 @@ class Platform:
             "TOKENMILL_REQUESTS_PER_MINUTE": "0",
             "PYTHONPATH": str(REPOSITORY),
             "PYTHONUNBUFFERED": "1",
+            # What a process that was killed leaves behind goes with the test.
+            "TMPDIR": str(folder),
             **{f"TOKENMILL_{name.upper()}": str(value) for name, value in settings.items()},
         }
         # One for all: a client for each request spends longer on certificates than on the request.

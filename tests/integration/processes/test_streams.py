@@ -163,7 +163,7 @@ def test_worker_and_scheduler_tell_of_themselves_at_ports_of_their_own(standing:
     assert "tokenmill_engine_steps_total" not in scheduler.families
 
 
-def test_stopping_server_tells_its_clients_to_go_on_elsewhere(platform: Platform) -> None:
+def test_stopping_server_tells_its_clients_to_go_on_elsewhere(platform: Platform, tmp_path: Path) -> None:
     web = platform.start_web()
     job = platform.submit(**LONG)
     with follow(platform, job["id"]) as source:
@@ -175,6 +175,7 @@ def test_stopping_server_tells_its_clients_to_go_on_elsewhere(platform: Platform
         assert time.monotonic() - started < 8
     assert (name, data["error"]["code"], more) == ("error", "server_stopping", [])
     assert job["id"] in data["error"]["message"]
+    assert not list(tmp_path.glob("tokenmill-metrics-*")), "the folder that its processes counted in"
 
 
 @pytest.fixture
