@@ -65,6 +65,8 @@ _every_seconds = {
     "erase_stored_objects": 60,
     "forget_idempotency_keys": 600,
     "forget_webhook_deliveries": 60,
+    # It has a pace of its own, and the first look is to be soon.
+    "check_ledger": 10,
 }
 beat_schedule = {
     name.replace("_", " "): {"task": f"tasks.maintenance.{name}", "schedule": timedelta(seconds=seconds)}

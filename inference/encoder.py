@@ -100,10 +100,12 @@ class Encoder:
 
     def stats(self) -> EncoderStats:
         """Counters and a look at the queue; any thread."""
+        steps = self._counters.seconds_of_steps.read()
         return EncoderStats(
             steps=self._counters.steps,
-            step_seconds=self._counters.step_seconds,
+            step_seconds=steps.total,
             last_step_seconds=self._counters.last_step_seconds,
+            seconds_of_steps=steps,
             inputs=self._counters.inputs,
             tokens=self._counters.tokens,
             waiting=len(self._queue),

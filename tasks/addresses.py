@@ -15,6 +15,9 @@ from tasks.errors import InvalidRequest
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
+PRIVATE_NETWORKS = "127.0.0.0/8,::1,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,fc00::/7"
+"""This machine, and those that no router of the internet leads to."""
+
 _MOST_NETWORKS = 100
 
 

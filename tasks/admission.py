@@ -18,6 +18,7 @@ from tasks.ids import new_id
 from tasks.job import JobRecord
 from tasks.keys import Principal
 from tasks.limit import Standing
+from tasks.metrics import jobs as job_metrics
 from tasks.models import IdempotencyKey
 from tasks.plan import JobPlan
 from tasks.price_book import current_prices
@@ -81,6 +82,7 @@ def submit(
     if moments is None:
         job_limits.settle({candidate.job_id: 0})
         return _replay(candidate)
+    job_metrics.count_admitted(plan.spec.name, plan.service_tier)
     queue.publish_soon(candidate.job_id, plan.spec.name)
     return Submission(job_queries.admitted(values | moments), False, standings)
 

@@ -23,8 +23,9 @@ from tasks.ids import new_file_id
 from tasks.keys import models_of
 from tasks.ledger import Payer
 from tasks.line_spool import LineSpool
+from tasks.metrics import jobs as job_metrics
 from tasks.models import Batch, File
-from tasks.plan import Endpoint
+from tasks.plan import Endpoint, ServiceTier
 from tasks.principal import demand_model
 from tasks.settings import settings
 
@@ -148,6 +149,8 @@ def _admit(spool: LineSpool, batch: Any) -> None:
         ledger.set_aside(connection, {Payer(batch.project_id, batch.api_key_id): spool.hold_usd})
         # With the project's spend locked, which the admission of another batch waits for.
         batch_limits.check(connection, batch.project_id, spool.model, 0)
+    if spool.model is not None:
+        job_metrics.count_admitted(spool.model, ServiceTier.BATCH, spool.jobs)
     log.info("batch admitted", action="batch_admitted", lines=spool.jobs, invalid=spool.invalid)
 
 

@@ -1,13 +1,16 @@
 """Claiming: a queued job becomes a worker's own, by one conditional update."""
 
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, func, or_, select, update
 from sqlalchemy.orm import aliased
 
 from tasks import stored_choices
+from tasks.db import after_commit
 from tasks.job_results import prompts_of
 from tasks.jobs import ClaimedJob
+from tasks.metrics import jobs as job_metrics
 from tasks.models import Checkpoint, Job, JobStatus
 from tasks.result import Choice
 from tasks.sampling import read_sampling
@@ -25,7 +28,10 @@ def claim(
     row = connection.execute(
         _CLAIM, {"asked_id": job_id, "worker": worker_id, "fingerprint": system_fingerprint}
     ).first()
-    return None if row is None else _claimed(connection, row)
+    if row is None:
+        return None
+    after_commit(connection, partial(job_metrics.count_claimed, [_counted(row)]))
+    return _claimed(connection, row)
 
 
 def claim_slice(
@@ -35,6 +41,7 @@ def claim_slice(
     rows = connection.execute(
         _CLAIM_SLICE, {"slice": slice_id, "worker": worker_id, "fingerprint": system_fingerprint}
     ).all()
+    after_commit(connection, partial(job_metrics.count_claimed, [_counted(row) for row in rows]))
     return [_claimed(connection, row) for row in sorted(rows, key=lambda row: (row.prefix_line, row.id))]
 
 
@@ -53,6 +60,10 @@ def _claimed(connection: Connection, row: Any) -> ClaimedJob:
         listeners=tuple(row.stream_to),
         batch_id=row.batch_id,
     )
+
+
+def _counted(row: Any) -> job_metrics.Claim:
+    return job_metrics.Claim(row.model, row.service_tier, row.attempt, float(row.age_seconds))
 
 
 def _saved(connection: Connection, job_id: str) -> tuple[Choice, ...]:
@@ -104,6 +115,9 @@ _CLAIMED = (
     Job.batch_id,
     Job.prefix_line,
     func.extract("epoch", Job.expires_at - func.now()).label("deadline_in_seconds"),
+    Job.model,
+    Job.service_tier,
+    func.extract("epoch", func.now() - Job.created_at).label("age_seconds"),
 )
 _CLAIM = (
     update(Job)

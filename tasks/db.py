@@ -1,8 +1,9 @@
 """Connections to Postgres: one pool per process, short transactions, one error when it is away."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
+from weakref import WeakKeyDictionary
 
 import structlog
 from sqlalchemy import Connection, Engine, create_engine, text
@@ -16,6 +17,8 @@ from tasks.settings import settings
 log = structlog.get_logger(__name__)
 
 _NOT_DURABLE = text("SET LOCAL synchronous_commit TO off")
+
+_after_commit: WeakKeyDictionary[Connection, list[Callable[[], None]]] = WeakKeyDictionary()
 
 
 def connect_arguments() -> dict[str, object]:
@@ -76,6 +79,7 @@ def transaction(*, durable: bool = True) -> Iterator[Connection]:
             if not durable:
                 connection.execute(_NOT_DURABLE)
             yield connection
+        _carry_out(_after_commit.pop(connection, ()))
     except PoolTimeout as error:
         log.warning("no connection free", action="database_busy", pool=engine().pool.status())
         raise DatabaseUnavailable from error
@@ -88,6 +92,23 @@ def transaction(*, durable: bool = True) -> Iterator[Connection]:
         raise DatabaseUnavailable from error
 
 
+def after_commit(connection: Connection, call: Callable[[], None]) -> None:
+    """Have something done once this transaction is committed, and never if it is not.
+
+    It must be of no consequence: where it fails that is logged, and it is not done where the answer to the
+    commit was lost.
+    """
+    _after_commit.setdefault(connection, []).append(call)
+
+
 def is_outage(error: DBAPIError) -> bool:
     """Whether the server, rather than the statement, is at fault."""
     return error.connection_invalidated or isinstance(error, OperationalError)
+
+
+def _carry_out(calls: Iterable[Callable[[], None]]) -> None:
+    for call in calls:
+        try:
+            call()
+        except Exception:
+            log.exception("not done after a commit", action="after_commit_failed")

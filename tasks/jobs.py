@@ -7,12 +7,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection, Interval, bindparam, delete, func, insert, select, update
 
 from tasks import ledger, webhook_events
 from tasks.batch_progress import EndedLine, note_ended
+from tasks.db import after_commit
+from tasks.metrics import jobs as job_metrics
 from tasks.models import Checkpoint, Job, JobStatus
 from tasks.months import month_of
 from tasks.pricing import TokenPrices, price
@@ -102,7 +105,7 @@ def end(connection: Connection, endings: Iterable[Ending]) -> list[str]:
     An ending is dropped where its job has ended before or was taken over since (``attempt``).
     """
     by_id = {ending.job_id: ending for ending in endings}
-    settlements, updates, lines, news = [], [], [], []
+    settlements, updates, lines, news, ends = [], [], [], [], []
     for row in _lock(connection, sorted(by_id)):
         ending = by_id[row.id]
         if ending.attempt != row.attempt:
@@ -126,6 +129,7 @@ def end(connection: Connection, endings: Iterable[Ending]) -> list[str]:
         if row.announced_as is not None:
             news.append(_news(ending, row))
         updates.append(_terminal_values(ending, cost_usd))
+        ends.append(_counted(ending, row, cost_usd))
     if updates:
         ended = [settlement.job_id for settlement in settlements]
         positions = note_ended(connection, lines)
@@ -135,6 +139,7 @@ def end(connection: Connection, endings: Iterable[Ending]) -> list[str]:
         connection.execute(delete(Checkpoint).where(Checkpoint.job_id.in_(ended)))
         ledger.settle(connection, settlements)
         webhook_events.enqueue(connection, news)
+        after_commit(connection, partial(job_metrics.count_ended, ends))
     return [settlement.job_id for settlement in settlements]
 
 
@@ -217,6 +222,19 @@ def _news(ending: Ending, row: Any) -> webhook_events.Event:
     )
 
 
+def _counted(ending: Ending, row: Any, cost_usd: Decimal) -> job_metrics.End:
+    return job_metrics.End(
+        model=row.model,
+        tier=row.service_tier,
+        outcome=ending.status,
+        seconds=float(row.age_seconds),
+        prompt_tokens=ending.prompt_tokens,
+        cached_tokens=ending.cached_tokens,
+        completion_tokens=ending.completion_tokens,
+        cost_usd=cost_usd,
+    )
+
+
 def _terminal_values(ending: Ending, cost_usd: Decimal) -> dict[str, Any]:
     return {
         "ended_id": ending.job_id,
@@ -241,7 +259,10 @@ _LOCK = (
         Job.id,
         Job.project_id,
         Job.api_key_id,
+        Job.model,
+        Job.service_tier,
         Job.created_at,
+        func.extract("epoch", func.now() - Job.created_at).label("age_seconds"),
         Job.attempt,
         Job.batch_id,
         Job.line_number,

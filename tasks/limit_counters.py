@@ -14,6 +14,8 @@ from redis.retry import Retry
 from tasks.errors import LimitsUnavailable
 from tasks.limit import Charge, Count
 from tasks.memory_counters import MemoryCounters
+from tasks.metrics import instruments
+from tasks.metrics.families.everywhere import LIMIT_STORAGE_ERRORS
 from tasks.redis_counters import RedisCounters
 from tasks.settings import settings
 
@@ -86,6 +88,7 @@ class LimitCounters:
     def _failed(self, error: RedisError) -> None:
         with self._lock:
             self.redis_failures += 1
+            instruments.counter(LIMIT_STORAGE_ERRORS).inc()
             longer = max(_FIRST_PAUSE_SECONDS, self._pause_seconds * 2)
             self._pause_seconds = min(longer, _LONGEST_PAUSE_SECONDS)
             self._try_at = monotonic() + self._pause_seconds

@@ -21,6 +21,7 @@ from tasks import (
     webhook_delivery,
 )
 from tasks.app import app
+from tasks.billing import watch
 from tasks.db import transaction
 from tasks.models import IdempotencyKey
 from tasks.receipts import chain
@@ -136,3 +137,10 @@ def deliver_webhooks() -> int:
 def forget_webhook_deliveries() -> int:
     """Erase deliveries past their time, and deleted endpoints."""
     return webhook_deliveries.forget_old()
+
+
+@app.task(name="tasks.maintenance.check_ledger")
+def check_ledger() -> int:
+    """See whether the books are right, every few minutes."""
+    watch.check_if_due()
+    return 0

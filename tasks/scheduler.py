@@ -8,6 +8,7 @@ process's threads, and an entry whose last run goes on is skipped.
 import signal
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor
+from time import monotonic
 from types import FrameType
 from typing import Any
 
@@ -17,8 +18,13 @@ from celery.beat import ScheduleEntry, Scheduler, Service
 from tasks import logs, maintenance
 from tasks.app import app
 from tasks.errors import BrokerUnavailable, DatabaseUnavailable, MailNotSent
+from tasks.metrics import exposition, server
+from tasks.metrics.maintenance import Outcome, count_run
+from tasks.metrics.platform import PlatformCollector
 
 log = structlog.get_logger(__name__)
+
+_platform = PlatformCollector()
 
 
 class InProcessScheduler(Scheduler):
@@ -28,6 +34,7 @@ class InProcessScheduler(Scheduler):
     producer = None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
+        exposition.add(_platform)
         self._threads = ThreadPoolExecutor(thread_name_prefix="tokenmill-maintenance")
         self._running: dict[str, Future[None]] = {}
         super().__init__(*args, **kwargs)
@@ -47,21 +54,26 @@ class InProcessScheduler(Scheduler):
 
     def close(self) -> None:
         self._threads.shutdown(wait=True, cancel_futures=True)
+        exposition.remove(_platform)
         super().close()
 
 
 def run_entry(task: str) -> None:
     """Run one maintenance task now; an outage or a fault is logged and the next round tries again."""
     action = task.removeprefix(f"{maintenance.__name__}.")
+    started, outcome = monotonic(), Outcome.OK
     try:
         done = app.tasks[task].run()
     except (BrokerUnavailable, DatabaseUnavailable, MailNotSent) as error:
+        outcome = Outcome.DEFERRED
         log.warning("maintenance deferred", action=action, error=error.message)
     except Exception:
+        outcome = Outcome.FAILED
         log.exception("maintenance failed", action=action)
     else:
         if done:
             log.info("maintenance done", action=action, rows=done)
+    count_run(action, outcome, monotonic() - started)
 
 
 class SchedulerThread:
@@ -81,6 +93,7 @@ class SchedulerThread:
 def main() -> int:
     """Run until SIGTERM or SIGINT."""
     logs.configure()
+    server.start()
     service = Service(app, scheduler_cls=InProcessScheduler)
 
     def stop(_signal: int, _frame: FrameType | None) -> None:

@@ -9,6 +9,7 @@ from inference.engine import Engine
 from inference.fatal import OnFatal
 from inference.loader import load_model
 from tasks.fingerprint import fingerprint
+from tasks.metrics import engines
 from tasks.queue import slice_queue_for
 from tasks.runner import JobEngine, JobRunner
 from tasks.settings import settings
@@ -25,12 +26,14 @@ class ServedModel:
 
     def __init__(self, spec: ModelSpec, on_fatal: OnFatal) -> None:
         log.info("loading model", action="model_loading", model=spec.name)
+        self._model = spec.name
         self._engine: Engine | Encoder
         if spec.task == "embed":
             quantization, job_engine = self._start_encoder(spec, on_fatal)
         else:
             quantization, job_engine = self._start_engine(spec, on_fatal)
         log.info("model ready", action="model_ready", model=spec.name, quantization=quantization)
+        engines.watch(spec.name, self._engine.stats)
         identity = WorkerIdentity(
             model=spec.name,
             quantization=quantization,
@@ -45,6 +48,7 @@ class ServedModel:
     def close(self) -> None:
         self._slices.stop()
         self.runner.close()
+        engines.unwatch(self._model)
         self._engine.stop()
 
     def _start_engine(self, spec: ModelSpec, on_fatal: OnFatal) -> tuple[str, JobEngine]:

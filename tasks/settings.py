@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field, NonNegativeInt, SecretStr, field_val
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from inference.catalog import Catalog, ModelSpec, load_catalog
-from tasks.addresses import listed_networks
+from tasks.addresses import PRIVATE_NETWORKS, listed_networks
 from tasks.errors import InvalidRequest, ModelNotSupported
 from tasks.limit_amounts import Amount, KeyAmount
 from tasks.scopes import Role
@@ -27,7 +27,7 @@ def _alias(name: str) -> str:
 
 def _checked_networks(text: str) -> str:
     try:
-        listed_networks(text, param="trusted_proxies")
+        listed_networks(text, param="networks")
     except InvalidRequest as error:
         raise ValueError(error.message) from None
     return text
@@ -100,6 +100,16 @@ class Settings(BaseSettings):
     )
     limits_when_redis_is_away: Literal["open", "closed"] = Field(
         "open", description="whether each process then counts for itself, or requests get 503"
+    )
+    metrics_port: int | None = Field(
+        None,
+        ge=0,
+        le=65535,
+        description="of workers and schedulers, for /metrics; none when not set",
+    )
+    metrics_host: str = "127.0.0.1"
+    metrics_networks: Annotated[str, AfterValidator(_checked_networks)] = Field(
+        PRIVATE_NETWORKS, description="networks, comma-separated, that are told"
     )
     log_level: str = "INFO"
     log_format: Literal["auto", "json", "text"] = "auto"

@@ -9,6 +9,7 @@ import structlog
 from celery import signals
 
 from tasks import logs
+from tasks.metrics import devices, server
 from tasks.queue import queue_for
 from tasks.runner import JobRunner
 from tasks.served_model import ServedModel
@@ -55,6 +56,8 @@ def _on_setup_logging(**_: Any) -> None:
 def _on_worker_init(sender: Any, **_: Any) -> None:
     """Load the models of the worker's queues and register: before the first message is taken."""
     logs.configure()
+    devices.watch()
+    server.start()
     consumed = {queue.name for queue in sender.app.conf.task_queues}
     for spec in settings().model_catalog():
         name = queue_for(spec.name).name

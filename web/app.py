@@ -3,7 +3,7 @@
 from flask import Flask
 
 from tasks.settings import settings
-from web import auth, docs, errors, limits, requests
+from web import auth, docs, errors, limits, metrics, requests
 from web.api import (
     batches,
     billing,
@@ -23,6 +23,7 @@ from web.api import (
     webhook_deliveries,
     webhooks,
 )
+from web.api.metrics import blueprint as metrics_page
 from web.longpoll import LongPolls
 from web.routing import ObjectId
 
@@ -33,11 +34,13 @@ def create_app(threads: int | None = None) -> Flask:
     app.url_map.converters["id"] = ObjectId
     app.extensions["long_polls"] = LongPolls.leaving_room(threads or settings().web_threads)
     # In this order: a request has an id before it is refused, and is counted for whoever sent it.
+    metrics.install(app)
     requests.install(app)
     errors.install(app)
     auth.install(app)
     limits.install(app)
     app.register_blueprint(health.blueprint)
+    app.register_blueprint(metrics_page)
     app.register_blueprint(models.blueprint)
     app.register_blueprint(jobs.blueprint)
     app.register_blueprint(job_events.blueprint)

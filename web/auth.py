@@ -15,7 +15,7 @@ from web.client_address import client_address
 from web.requests import request_id
 
 # Closed by default: a blueprint that is not named here needs a key.
-PUBLIC_BLUEPRINTS = frozenset({"health", "docs", "swagger_ui"})
+PUBLIC_BLUEPRINTS = frozenset({"health", "metrics", "docs", "swagger_ui"})
 # It and all that is registered under it take admin keys, and nothing else does.
 ADMIN_BLUEPRINT = "organization"
 RESOURCES = {

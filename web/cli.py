@@ -5,6 +5,7 @@ from pydantic import ValidationError
 
 from inference.errors import CatalogError, InferenceError
 from tasks.errors import TokenmillError
+from tasks.version import version
 from web.commands.admin_keys import admin_keys
 from web.commands.batch import batch
 from web.commands.billing import billing
@@ -19,7 +20,6 @@ from web.commands.serve import serve
 from web.commands.users import users
 from web.commands.web import web
 from web.commands.worker import worker
-from web.version import version
 
 
 class Failure(click.ClickException):

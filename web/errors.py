@@ -11,6 +11,7 @@ from werkzeug.exceptions import HTTPException
 
 from tasks import errors
 from tasks.receipts import errors as receipt_errors
+from web import metrics
 from web.requests import request_id
 
 INVALID = "invalid_request_error"
@@ -157,6 +158,7 @@ def _answer(error: Exception) -> Answer | None:
 
 
 def _refused(error: errors.TokenmillError) -> Response:
+    metrics.count_refusal(error)
     answer = _answer(error)
     if answer is None:
         return _unexpected(error)

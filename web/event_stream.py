@@ -17,12 +17,14 @@ from web.longpoll import LongPolls
 class EventStream:
     """What one client is sent of a job; made by :func:`open_events`.
 
-    ``on_gone`` is called when the client goes away before it has had everything.
+    ``on_gone`` is called when the client goes away before it has had everything, ``on_first_token`` when
+    it is sent the first.
     """
 
     def __init__(self, followed: JobStream, client: Client, polls: LongPolls) -> None:
         self.followed = followed
         self.on_gone: Callable[[], None] | None = None
+        self.on_first_token: Callable[[], None] | None = None
         self._client = client
         self._polls = polls
         self._left_out = 0
@@ -73,7 +75,13 @@ class EventStream:
                 # The client may be slow to take it.
                 self.followed.pause()
                 if sent:
+                    self._note_first_token()
                     yield sent
+
+    def _note_first_token(self) -> None:
+        note, self.on_first_token = self.on_first_token, None
+        if note is not None:
+            note()
 
     def _frames(self, events: Iterable[Event], event_id: object = None) -> bytes:
         wanted = list(events)

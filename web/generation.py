@@ -18,7 +18,7 @@ from tasks.plan import JobPlan
 from tasks.result import JobResult
 from tasks.settings import settings
 from tasks.wire.chunks import Renderer
-from web import bodies, disconnects, sse, submissions
+from web import bodies, disconnects, metrics, sse, submissions
 from web.disconnects import Client
 from web.event_stream import EventStream, open_events
 from web.longpoll import LongPolls
@@ -63,6 +63,7 @@ def stream(plan: JobPlan, renderer: Renderer) -> Response:
         events = stack.enter_context(open_events(job_id, _polls()))
         submission = _submit(plan, job_id=job_id, stream_to=events.followed.address)
         if not submission.replayed:
+            events.on_first_token = metrics.first_token(plan.spec.name)
             if _ends_with_its_client(plan):
                 events.on_gone = lambda: _cancel(submission.job)
             first = events.followed.begin(submission.job.project_id)
@@ -87,6 +88,7 @@ def resume(project_id: str, job_id: str, renderer: Renderer, *, after: int) -> R
 def _response(
     stack: ExitStack, events: EventStream, first: JobResult, renderer: Renderer, after: int
 ) -> Response:
+    stack.enter_context(metrics.open_stream())
     response = sse.response(events.frames(first, renderer, after, request_id()), request.environ)
     # From here on the server closes what the stack holds, when the client has had everything or is gone.
     response.call_on_close(stack.pop_all().close)

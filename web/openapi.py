@@ -9,13 +9,13 @@ from flask import Flask
 from pydantic import BaseModel, TypeAdapter
 from werkzeug.routing import Rule
 
+from tasks.version import version
 from tasks.wire.stream_end import DONE
 from web.auth import ADMIN_BLUEPRINT
 from web.error_body import ErrorBody
 from web.openapi_answers import ALWAYS, WITH_A_KEY, headers, refusals
 from web.openapi_schemas import Schemas
 from web.routing import ObjectId
-from web.version import version
 
 _VARIABLE = re.compile(r"<(?:(?P<kind>\w+):)?(?P<name>\w+)>")
 _VARIABLE_SCHEMAS = {"id": {"type": "string", "pattern": f"^{ObjectId.regex}$"}}

@@ -78,12 +78,15 @@ class Platform:
             "TOKENMILL_REQUESTS_PER_MINUTE": "0",
             "PYTHONPATH": str(REPOSITORY),
             "PYTHONUNBUFFERED": "1",
+            # What a process that was killed leaves behind goes with the test.
+            "TMPDIR": str(folder),
             **{f"TOKENMILL_{name.upper()}": str(value) for name, value in settings.items()},
         }
         # One for all: a client for each request spends longer on certificates than on the request.
         self._client = httpx.Client(timeout=90, verify=False, limits=httpx.Limits())  # noqa: S501
         self.base_url = ""
         self.headers: dict[str, str] = {}
+        self.metrics_urls: dict[str, str] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -107,12 +110,15 @@ class Platform:
             server = self.zygotes.fork(kind, module, arguments, log, environment)
         process = PlatformProcess(name, server, log)
         self._processes.append(process)
+        if "metrics_port" in settings:
+            self.metrics_urls[name] = f"http://127.0.0.1:{settings['metrics_port']}/metrics"
         return process
 
     def start_web(self, **settings: object) -> PlatformProcess:
         port = free_ports(1)[0]
         web = self.start("web", "web.cli", "web", host="127.0.0.1", port=port, **settings)
         self.base_url = f"http://127.0.0.1:{port}"
+        self.metrics_urls["web"] = f"{self.base_url}/metrics"
         web.wait_until(self._healthy)
         return web
 
@@ -139,6 +145,10 @@ class Platform:
         scheduler.wait_until(lambda: "scheduler_started" in scheduler.log.read_text(errors="replace"))
         return scheduler
 
+    def processes(self, name: str) -> list[PlatformProcess]:
+        """Those of a name that run."""
+        return [process for process in self._processes if process.name == name and process.running]
+
     def run(self, *arguments: str) -> str:
         """Run a `tokenmill` command to its end; returns what it printed."""
         done = subprocess.run(
@@ -160,6 +170,12 @@ class Platform:
     def request(self, method: str, path: str, **arguments: Any) -> httpx.Response:
         headers = self.headers | arguments.pop("headers", {})
         return self._client.request(method, self.base_url + path, headers=headers, **arguments)
+
+    def metrics(self, name: str) -> str:
+        """What a process of a name tells Prometheus."""
+        answer = self._client.get(self.metrics_urls[name])
+        assert answer.status_code == 200, answer.text
+        return answer.text
 
     def submit(self, **body: object) -> dict[str, Any]:
         """Post a job that must be accepted; returns it."""

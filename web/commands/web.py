@@ -1,5 +1,7 @@
 """`tokenmill web`."""
 
+from typing import Any
+
 import click
 
 from tasks import logs
@@ -7,6 +9,7 @@ from tasks.settings import settings
 from tasks.torchless import keep_torch_out
 from web.commands.preparation import bound_socket, require_schema
 from web.server import Server
+from web.shared_metrics import shared_metrics
 
 
 @click.command(short_help="Serve the HTTP API.")
@@ -34,8 +37,9 @@ def web(host: str | None, port: int | None, processes: int | None, threads: int 
     require_schema()
     settings().model_catalog()
     listener = bound_socket(host or settings().host, settings().port if port is None else port)
-    options = {
+    options: dict[str, Any] = {
         "workers": processes or settings().web_processes,
         "threads": threads or settings().web_threads,
     }
-    Server(listener, options).run()
+    with shared_metrics() as hooks:
+        Server(listener, options | hooks).run()

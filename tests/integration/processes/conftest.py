@@ -12,6 +12,7 @@ from tests.integration.processes.same_settings import same_settings
 from tests.services.fixtures import Broker
 from tests.services.forked import Zygotes
 from tests.services.platform import Platform
+from tests.services.ports import free_ports
 from tests.services.postgres import PostgresServer
 
 QUICK = {
@@ -93,9 +94,10 @@ def standing(
     folder = tmp_path_factory.mktemp("standing")
     with Platform(folder, database_url=url, broker_url=rabbitmq.url, queue_prefix=prefix, **QUICK) as started:
         with_key(started)
-        started.start_web()
-        started.start_scheduler()
-        started.start_worker()
+        scheduler_port, worker_port = free_ports(2)
+        started.start_web(web_processes=2)
+        started.start_scheduler(metrics_port=scheduler_port)
+        started.start_worker(metrics_port=worker_port)
         yield started
 
 

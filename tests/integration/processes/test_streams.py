@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
+import psutil
 import pytest
 
 from tasks.migrate import upgrade
@@ -14,13 +16,15 @@ from tests.integration.processes.event_source import EventSource, open_and_never
 from tests.services.platform import Platform
 from tests.services.postgres import PostgresServer
 from tests.services.rabbitmq import RabbitMQServer
+from tests.unit.tasks.metrics.samples import Page
 
 # Each starts several processes, one after the other, on a machine that may be busy.
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(480)]
 
+MODEL = "smollm2-135m-instruct"
 LONG = {
     "type": "completion",
-    "model": "smollm2-135m-instruct",
+    "model": MODEL,
     "prompt": "Once upon a time, in a village by the sea, there lived",
     "max_tokens": 160,
     "temperature": 0,
@@ -114,7 +118,52 @@ def test_two_clients_of_a_job_get_the_same_and_one_may_leave(standing: Platform)
     assert_complete(seen, standing.job(job["id"]))
 
 
-def test_stopping_server_tells_its_clients_to_go_on_elsewhere(platform: Platform) -> None:
+def test_each_web_process_tells_of_both_and_a_dead_one_is_not_forgotten(standing: Platform) -> None:
+    (web,) = [psutil.Process(process.pid) for process in standing.processes("web")]
+    one, other = web.children()
+    route = {"route": "/healthz", "method": "GET", "status": "200"}
+
+    def look() -> Page:
+        return Page.parse(httpx.get(standing.metrics_urls["web"], timeout=30, trust_env=False).text)
+
+    before = look().of("http_requests_total", **route)
+    for serves, rests in ((one, other), (other, one)):
+        rests.suspend()
+        for _ in range(3):
+            assert httpx.get(f"{standing.base_url}/healthz", timeout=30, trust_env=False).status_code == 200
+        rests.resume()
+        serves.suspend()
+        found = look()
+        serves.resume()
+        assert found.of("http_requests_running") >= 1
+        assert found.of("http_requests_total", **route) == (before := before + 3)
+    one.kill()
+    until = time.monotonic() + 30
+    while len(web.children()) < 2 or one in web.children():
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    assert look().of("http_requests_total", **route) == before
+
+
+def test_worker_and_scheduler_tell_of_themselves_at_ports_of_their_own(standing: Platform) -> None:
+    labels = {"model": MODEL, "tier": "default"}
+    before = Page.parse(standing.metrics("worker"))
+    job = standing.wait_for(standing.submit(**LONG | {"max_tokens": 8})["id"], "completed")
+    worker, scheduler = Page.parse(standing.metrics("worker")), Page.parse(standing.metrics("scheduler"))
+    ended = {"outcome": "completed", **labels}
+    assert worker.of("jobs_ended_total", **ended) - before.of("jobs_ended_total", **ended) == 1
+    output = {"kind": "output", **labels}
+    grown = worker.of("tokens_total", **output) - before.of("tokens_total", **output)
+    assert grown == job["usage"]["completion_tokens"]
+    assert worker.of("engine_steps_total", model=MODEL) > before.of("engine_steps_total", model=MODEL)
+    assert worker.of("device_memory_used_bytes", device="cpu") > 0
+    assert scheduler.of("live_workers", model=MODEL) == 1
+    assert scheduler.has("queue_jobs", **labels)
+    assert scheduler.of("maintenance_runs_total", task="expire_jobs", outcome="ok") > 0
+    assert "tokenmill_engine_steps_total" not in scheduler.families
+
+
+def test_stopping_server_tells_its_clients_to_go_on_elsewhere(platform: Platform, tmp_path: Path) -> None:
     web = platform.start_web()
     job = platform.submit(**LONG)
     with follow(platform, job["id"]) as source:
@@ -126,6 +175,7 @@ def test_stopping_server_tells_its_clients_to_go_on_elsewhere(platform: Platform
         assert time.monotonic() - started < 8
     assert (name, data["error"]["code"], more) == ("error", "server_stopping", [])
     assert job["id"] in data["error"]["message"]
+    assert not list(tmp_path.glob("tokenmill-metrics-*")), "the folder that its processes counted in"
 
 
 @pytest.fixture
