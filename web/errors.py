@@ -74,6 +74,7 @@ _ANSWERS: dict[type[errors.TokenmillError], Answer] = {
     receipt_errors.JobNotEnded: Answer(409, INVALID, _GIVE_UP),
     # It takes seconds.
     receipt_errors.ReceiptNotReady: Answer(503, "service_unavailable", _OUTAGE),
+    errors.RequestTooSlow: Answer(408, INVALID),
     # The job goes on or is over: a retry would only start another one.
     errors.JobStillRunning: Answer(504, "timeout_error", _GIVE_UP),
     errors.JobExpired: Answer(504, "timeout_error", _GIVE_UP),
@@ -91,6 +92,7 @@ _ANSWERS: dict[type[errors.TokenmillError], Answer] = {
     errors.StorageUnavailable: Answer(503, "service_unavailable", _OUTAGE),
     errors.SchemaOutdated: Answer(503, "service_unavailable", _OUTAGE),
     errors.ServerBusy: Answer(503, "service_unavailable", _OUTAGE),
+    errors.QueueFull: Answer(503, "service_unavailable"),
     errors.ServerStopping: Answer(503, "service_unavailable", _OUTAGE),
 }
 
@@ -160,7 +162,12 @@ def _refused(error: errors.TokenmillError) -> Response:
     answer = _answer(error)
     if answer is None:
         return _unexpected(error)
-    return error_response(answer, error.message, param=error.param, code=error.code, details=error.details)
+    response = error_response(
+        answer, error.message, param=error.param, code=error.code, details=error.details
+    )
+    if isinstance(error, errors.QueueFull):
+        response.headers["Retry-After"] = str(error.retry_after_seconds)
+    return response
 
 
 def _http_error(error: HTTPException) -> Response | HTTPException:
