@@ -1,4 +1,4 @@
-"""Circuits: what has just failed is left alone for a while, instead of being waited for by everybody again."""
+"""Circuits: what has just failed is left alone for a while, not waited for by everybody again."""
 
 import threading
 from collections.abc import Callable, Mapping
@@ -48,7 +48,7 @@ class Circuit:
 
     def allows(self) -> bool:
         """Whether the caller may try now."""
-        if self._try_at is None:
+        if not self.is_open:
             return True
         with self._lock:
             if self._try_at is None:

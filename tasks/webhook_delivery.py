@@ -95,7 +95,9 @@ class Deliverer:
             most_seconds=_LONGEST_PAUSE_SECONDS,
         )
         if not circuit.allows():
-            return Attempt(datetime.now(UTC), 0, None, "Not sent: the host could not be reached a moment ago.")
+            return Attempt(
+                datetime.now(UTC), 0, None, "Not sent: the host could not be reached a moment ago."
+            )
         attempt = webhook_message.send(self._sender, taken.endpoint, taken.event_id, taken.body)
         if attempt.status_code is None:
             circuit.failed()

@@ -47,7 +47,7 @@ class _Head(Enum):
 
 
 class TimedReader(SocketUnreader):
-    """Reads a request from a socket, or raises RequestTooSlow; after that the connection is of no more use."""
+    """Reads a request from a socket, or raises RequestTooSlow: the connection is then of no more use."""
 
     def __init__(self, sock: socket.socket) -> None:
         super().__init__(sock)
@@ -109,7 +109,7 @@ class Connection(TConn):
         self.head.clear()
 
     def wait_for_next(self) -> None:
-        """What was read beyond a request is the next one's; until its head is whole no thread need have it."""
+        """What was read beyond a request is the next one's; no thread need have a part of its head."""
         ahead = self.parser.unreader.take_buffered()
         if _HEAD_END in ahead:
             self.parser.unreader.unread(ahead)
@@ -198,9 +198,7 @@ class PatientWorker(ThreadWorker):
         # The same for all, so those that wait are in the order of their time-outs.
         conn.timeout = monotonic() + settings().header_timeout_seconds
         self.pending_conns.append(conn)
-        self.poller.register(
-            conn.sock, selectors.EVENT_READ, partial(self.on_pending_socket_readable, conn)
-        )
+        self.poller.register(conn.sock, selectors.EVENT_READ, partial(self.on_pending_socket_readable, conn))
 
     def _go_on(self, conn: Connection, found: _Head) -> None:
         if found is _Head.WHOLE:

@@ -41,7 +41,10 @@ def main() -> None:
     parser.add_argument("--times", type=float, default=10)
     parser.add_argument("--seconds", type=float, default=60)
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="tokenmill-bench-") as name, whole_platform(Path(name)) as platform:
+    with (
+        tempfile.TemporaryDirectory(prefix="tokenmill-bench-") as name,
+        whole_platform(Path(name)) as platform,
+    ):
         processes = [
             platform.start_web(**SETTINGS),
             platform.start_scheduler(**SETTINGS),

@@ -45,9 +45,9 @@ def healthz() -> Response:
     Operation(
         tag="Health",
         summary="Would a job run now?",
-        description="Checks that the database takes writes and has this version's schema, that the broker takes "
-        "messages, and that each model has a live worker; beside them what work goes on without: Redis, "
-        "the storage of files, a scheduler, room on the disk, and whatever failed again and again.",
+        description="Checks that the database takes writes and has this version's schema, that the broker "
+        "takes messages, and that each model has a live worker; beside them what work goes on without: "
+        "Redis, the storage of files, a scheduler, room on the disk, and whatever failed again and again.",
         replies={
             200: Reply("Everything is there.", ReadinessBody),
             503: Reply("Something is missing.", ReadinessBody, headers=("Retry-After",)),

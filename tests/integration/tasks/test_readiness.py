@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from tasks import circuit, db, readiness, scheduler_presence
+from tasks import broker, circuit, db, readiness, redis_client, scheduler_presence
 from tasks.circuit import circuit_of
+from tasks.errors import BrokerUnavailable
 from tasks.readiness import Check
 from tasks.settings import settings
 from tasks.storage import storage
@@ -101,9 +102,9 @@ def test_older_schema_is_not_ready_and_a_newer_one_is(worker: WorkerIdentity) ->
 
 def test_broker_that_is_away_is_not_ready(worker: WorkerIdentity, monkeypatch: pytest.MonkeyPatch) -> None:
     def away() -> None:
-        raise readiness.BrokerUnavailable
+        raise BrokerUnavailable
 
-    monkeypatch.setattr(readiness.broker, "probe", away)
+    monkeypatch.setattr(broker, "probe", away)
     assert not found()["broker"].ok
     assert not ready()
 
@@ -113,7 +114,7 @@ def test_redis_is_needed_only_where_nothing_passes_without_it(
 ) -> None:
     assert "redis" not in found()
     configure(REDIS_URL="redis://127.0.0.1:1/0")
-    readiness.redis_client.client.cache_clear()
+    redis_client.client.cache_clear()
     assert not found()["redis"].ok
     assert ready()
     configure(TOKENMILL_LIMITS_WHEN_REDIS_IS_AWAY="closed")
