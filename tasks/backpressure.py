@@ -1,7 +1,7 @@
 """Back-pressure: new work is refused, with a time to come back, while what waits already takes too long."""
 
 from tasks import queue_state
-from tasks.errors import QueueFull
+from tasks.errors import TokenmillError
 from tasks.plan import JobPlan, ServiceTier
 from tasks.queue_state import QueueState
 from tasks.settings import settings
@@ -9,6 +9,16 @@ from tasks.settings import settings
 _MOST_RETRY_SECONDS = 120
 # Where nothing has ended lately, nobody knows.
 _UNKNOWN_RETRY_SECONDS = 60
+
+
+class QueueFull(TokenmillError):
+    """More waits already than can be done in time. Try again later."""
+
+    code = "queue_full"
+
+    def __init__(self, message: str, retry_after_seconds: int) -> None:
+        super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds
 
 
 def refusal(plan: JobPlan, expires_in_seconds: float) -> QueueFull | None:

@@ -6,8 +6,9 @@ from contextlib import suppress
 from time import monotonic
 
 from inference.errors import UnknownModel
-from tasks import backpressure, throughput
-from tasks.errors import QueueFull, StorageUnavailable
+from tasks import throughput
+from tasks.backpressure import QueueFull, clamped
+from tasks.errors import StorageUnavailable
 from tasks.files import FileRecord
 from tasks.settings import settings
 from tasks.storage import ObjectMissing, storage
@@ -31,7 +32,7 @@ def check(file: FileRecord, window_seconds: float) -> None:
         raise QueueFull(
             f"What waits already for the model {model!r} takes longer than the batch's completion window. "
             "Try again later, or with a longer window.",
-            backpressure.clamped(backlog_seconds - window_seconds),
+            clamped(backlog_seconds - window_seconds),
         )
 
 

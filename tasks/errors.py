@@ -125,22 +125,6 @@ class ServerBusy(TokenmillError):
     code = "server_busy"
 
 
-class QueueFull(TokenmillError):
-    """More waits already than can be done in time. Try again later."""
-
-    code = "queue_full"
-
-    def __init__(self, message: str, retry_after_seconds: int) -> None:
-        super().__init__(message)
-        self.retry_after_seconds = retry_after_seconds
-
-
-class RequestTooSlow(TokenmillError):
-    """The request did not arrive in time."""
-
-    code = "request_timeout"
-
-
 class ServerStopping(TokenmillError):
     """This server process is stopping."""
 

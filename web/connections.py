@@ -20,9 +20,9 @@ from gunicorn.http.unreader import SocketUnreader
 from gunicorn.util import write_nonblock
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
-from tasks.errors import RequestTooSlow
 from tasks.settings import settings
 from web import unreadable
+from web.requests import RequestTooSlow
 
 # With its query, which may list a hundred ids.
 LONGEST_REQUEST_LINE = 8190

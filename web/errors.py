@@ -10,8 +10,9 @@ from flask import Flask, Response
 from werkzeug.exceptions import HTTPException
 
 from tasks import errors
+from tasks.backpressure import QueueFull
 from tasks.receipts import errors as receipt_errors
-from web.requests import request_id
+from web.requests import RequestTooSlow, request_id
 
 INVALID = "invalid_request_error"
 _GIVE_UP = {"x-should-retry": "false"}
@@ -74,7 +75,7 @@ _ANSWERS: dict[type[errors.TokenmillError], Answer] = {
     receipt_errors.JobNotEnded: Answer(409, INVALID, _GIVE_UP),
     # It takes seconds.
     receipt_errors.ReceiptNotReady: Answer(503, "service_unavailable", _OUTAGE),
-    errors.RequestTooSlow: Answer(408, INVALID),
+    RequestTooSlow: Answer(408, INVALID),
     # The job goes on or is over: a retry would only start another one.
     errors.JobStillRunning: Answer(504, "timeout_error", _GIVE_UP),
     errors.JobExpired: Answer(504, "timeout_error", _GIVE_UP),
@@ -92,7 +93,7 @@ _ANSWERS: dict[type[errors.TokenmillError], Answer] = {
     errors.StorageUnavailable: Answer(503, "service_unavailable", _OUTAGE),
     errors.SchemaOutdated: Answer(503, "service_unavailable", _OUTAGE),
     errors.ServerBusy: Answer(503, "service_unavailable", _OUTAGE),
-    errors.QueueFull: Answer(503, "service_unavailable"),
+    QueueFull: Answer(503, "service_unavailable"),
     errors.ServerStopping: Answer(503, "service_unavailable", _OUTAGE),
 }
 
@@ -165,7 +166,7 @@ def _refused(error: errors.TokenmillError) -> Response:
     response = error_response(
         answer, error.message, param=error.param, code=error.code, details=error.details
     )
-    if isinstance(error, errors.QueueFull):
+    if isinstance(error, QueueFull):
         response.headers["Retry-After"] = str(error.retry_after_seconds)
     return response
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 from gunicorn.http.errors import LimitRequestHeaders, LimitRequestLine, ParseException
 
-from tasks.errors import RequestTooSlow
 from tasks.ids import new_id
 from web.errors import INVALID
+from web.requests import RequestTooSlow
 
 
 @dataclass(frozen=True, slots=True)
