@@ -124,7 +124,7 @@ def test_answer_is_the_result_of_the_job(
     ("status", "http_status", "code"),
     [
         (OutcomeStatus.FAILED, 500, "engine_error"),
-        (OutcomeStatus.EXPIRED, 504, "job_expired"),
+        (OutcomeStatus.EXPIRED, 504, "generation_timeout"),
         (OutcomeStatus.CANCELLED, 409, "job_cancelled"),
     ],
 )
