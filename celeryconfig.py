@@ -47,6 +47,7 @@ event_queue_exclusive = True
 
 timezone = "UTC"
 _every_seconds = {
+    "note_scheduler": 5,
     "relay_outbox": _settings.relay_interval_seconds,
     "release_lost_jobs": _settings.sweep_interval_seconds,
     "expire_jobs": _settings.sweep_interval_seconds,

@@ -10,10 +10,10 @@ from typing import Any
 
 from sqlalchemy import select
 
-from tasks import job_limits, job_queries, queue
+from tasks import backpressure, job_limits, job_queries, queue
 from tasks.admission_writer import Candidate, admit
 from tasks.db import transaction
-from tasks.errors import IdempotencyKeyReused, InvalidRequest
+from tasks.errors import IdempotencyKeyReused, InvalidRequest, TokenmillError
 from tasks.ids import new_id
 from tasks.job import JobRecord
 from tasks.keys import Principal
@@ -55,6 +55,7 @@ def submit(
     Raises:
         ModelNotAllowed: the key may not use this model.
         InvalidRequest: it would expire too late.
+        QueueFull: what waits already would keep it waiting for too long.
         RateLimitReached, TooManyJobs, LimitsUnavailable: a limit has no room for it now.
         InsufficientQuota: the budget does not cover it.
         IdempotencyKeyReused: the key came with another body before.
@@ -62,6 +63,7 @@ def submit(
     """
     demand_model(principal.models, plan.spec.name)
     prices = current_prices(plan.spec, plan.service_tier)
+    expires_in_seconds = _expires_in_seconds(plan)
     values = {
         "id": job_id or new_id("job"),
         "project_id": principal.project_id,
@@ -71,17 +73,21 @@ def submit(
         "price_input_usd": prices.input_usd,
         "price_cached_input_usd": prices.cached_input_usd,
         "price_output_usd": prices.output_usd,
-        "expires_in": timedelta(seconds=_expires_in_seconds(plan)),
+        "expires_in": timedelta(seconds=expires_in_seconds),
         **planned_values(plan),
     }
     hold_usd = hold_amount(prices, prompt_tokens=plan.prompt_tokens, max_tokens=plan.most_output_tokens)
     caps = job_limits.caps(principal, plan)
     candidate = Candidate(values, hold_usd, idempotency_key, _body_sha256(plan), caps)
+    refusal = backpressure.refusal(plan, expires_in_seconds)
+    if refusal is not None:
+        # Who was let in before is told so again, however full it is by now.
+        return _earlier(candidate, or_else=refusal)
     with job_limits.counted(principal, plan, candidate.job_id) as standings:
         moments = admit(candidate)
     if moments is None:
         job_limits.settle({candidate.job_id: 0})
-        return _replay(candidate)
+        return _earlier(candidate, or_else=IdempotencyKeyReused(param="Idempotency-Key"))
     job_metrics.count_admitted(plan.spec.name, plan.service_tier)
     queue.publish_soon(candidate.job_id, plan.spec.name)
     return Submission(job_queries.admitted(values | moments), False, standings)
@@ -120,13 +126,17 @@ def _expires_in_seconds(plan: JobPlan) -> int:
     return plan.expires_in_seconds
 
 
-def _replay(candidate: Candidate) -> Submission:
-    """What the first request with this key led to. Raises IdempotencyKeyReused."""
+def _earlier(candidate: Candidate, *, or_else: TokenmillError) -> Submission:
+    """What an earlier request with this key led to. Raises ``or_else`` or IdempotencyKeyReused."""
+    if candidate.idempotency_key is None:
+        raise or_else
     query = select(IdempotencyKey.job_id, IdempotencyKey.body_sha256).where(
         IdempotencyKey.project_id == candidate.project_id, IdempotencyKey.key == candidate.idempotency_key
     )
     with transaction() as connection:
-        row = connection.execute(query).one()
+        row = connection.execute(query).first()
+    if row is None:
+        raise or_else
     if row.body_sha256 != candidate.body_sha256:
         raise IdempotencyKeyReused(param="Idempotency-Key")
     return Submission(job_queries.get_job(candidate.project_id, row.job_id), replayed=True)

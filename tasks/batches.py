@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, RowMapping, func, insert, select, update
 
+from tasks import batch_backlog
 from tasks.batch import BatchRecord, BatchStatus
 from tasks.batch_plan import BatchPlan
 from tasks.db import transaction
@@ -41,8 +42,10 @@ def create_batch(principal: Principal, wanted: BatchPlan) -> BatchRecord:
     Raises:
         FileNotFound: also for another project's file.
         InvalidRequest: the file is not for batches.
+        QueueFull: what waits already takes longer than its window.
     """
-    input_file(principal.project_id, wanted.input_file_id)
+    file = input_file(principal.project_id, wanted.input_file_id)
+    batch_backlog.check(file, wanted.completion_window_seconds)
     values = {
         "endpoint": wanted.endpoint,
         "input_file_id": wanted.input_file_id,

@@ -3,11 +3,19 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from kombu import Connection
+from kombu import Connection, Producer
+from kombu.entity import TRANSIENT_DELIVERY_MODE
 from kombu.exceptions import OperationalError
 
+from tasks.circuit import Circuit, circuit_of
 from tasks.errors import BrokerUnavailable
 from tasks.settings import settings
+
+_LONGEST_PAUSE_SECONDS = 5.0
+
+
+class BrokerLeftAlone(BrokerUnavailable):
+    """The message broker was away a moment ago."""
 
 
 def in_memory() -> bool:
@@ -27,6 +35,25 @@ def broker_errors() -> Iterator[None]:
         raise BrokerUnavailable(f"The message broker can't be reached: {error!r}") from error
 
 
+def circuit() -> Circuit:
+    """One for all that this process sends."""
+    return circuit_of("broker", most_seconds=_LONGEST_PAUSE_SECONDS)
+
+
+@contextmanager
+def guarded() -> Iterator[None]:
+    """``broker_errors`` for who sends; raises BrokerLeftAlone at once where the broker was just away."""
+    if not circuit().allows():
+        raise BrokerLeftAlone
+    try:
+        with broker_errors():
+            yield
+    except BrokerUnavailable:
+        circuit().failed()
+        raise
+    circuit().succeeded()
+
+
 @contextmanager
 def connected() -> Iterator[Connection]:
     """A connection of the block's own. Raises BrokerUnavailable after one try and another."""
@@ -39,3 +66,27 @@ def connected() -> Iterator[Connection]:
             yield connection
     finally:
         connection.release()
+
+
+def probe() -> None:
+    """Returns when the broker has taken a message; it throws it away, for no queue has the name.
+
+    Asks even where it was just away. Raises BrokerUnavailable.
+    """
+    if in_memory():
+        return
+    try:
+        with connected() as connection, broker_errors():
+            Producer(connection).publish(
+                {},
+                exchange="",
+                routing_key=f"{settings().queue_prefix}.nowhere",
+                serializer="json",
+                delivery_mode=TRANSIENT_DELIVERY_MODE,
+                retry=False,
+                confirm_timeout=settings().broker_connect_timeout_seconds,
+            )
+    except BrokerUnavailable:
+        circuit().failed()
+        raise
+    circuit().succeeded()

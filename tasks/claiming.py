@@ -14,6 +14,7 @@ from tasks.metrics import jobs as job_metrics
 from tasks.models import Checkpoint, Job, JobStatus
 from tasks.result import Choice
 from tasks.sampling import read_sampling
+from tasks.settings import settings
 
 
 def claim(
@@ -59,6 +60,8 @@ def _claimed(connection: Connection, row: Any) -> ClaimedJob:
         saved=_saved(connection, row.id) if row.attempt > 1 else (),
         listeners=tuple(row.stream_to),
         batch_id=row.batch_id,
+        # Lines of batches make way for others as often as those like, and that is not their fault.
+        timeout_seconds=None if row.batch_id is not None else settings().generation_timeout_seconds or None,
     )
 
 

@@ -17,6 +17,10 @@ from tasks.settings import settings
 log = structlog.get_logger(__name__)
 
 _NOT_DURABLE = text("SET LOCAL synchronous_commit TO off")
+# A statement, or its wait for a lock, took longer than it may.
+_TIMED_OUT = ("57014", "55P03")
+_TOO_LONG = "The database took too long; nothing was changed. Try again shortly."
+_BUSY = "The database has no connection free; nothing was changed. Try again shortly."
 
 _after_commit: WeakKeyDictionary[Connection, list[Callable[[], None]]] = WeakKeyDictionary()
 
@@ -82,13 +86,15 @@ def transaction(*, durable: bool = True) -> Iterator[Connection]:
         _carry_out(_after_commit.pop(connection, ()))
     except PoolTimeout as error:
         log.warning("no connection free", action="database_busy", pool=engine().pool.status())
-        raise DatabaseUnavailable from error
+        raise DatabaseUnavailable(_BUSY, code="database_busy") from error
     except DBAPIError as error:
         if not is_outage(error):
             raise
         cause = type(error.orig).__name__
         sqlstate = getattr(error.orig, "pgcode", None)
         log.warning("database away", action="database_away", cause=cause, sqlstate=sqlstate)
+        if sqlstate in _TIMED_OUT:
+            raise DatabaseUnavailable(_TOO_LONG, code="database_timeout") from error
         raise DatabaseUnavailable from error
 
 

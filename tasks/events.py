@@ -15,7 +15,8 @@ import structlog
 from kombu import Connection, Consumer, Exchange, Message, Queue
 
 from tasks.app import app
-from tasks.broker import broker_errors, in_memory
+from tasks.backoff import Backoff
+from tasks.broker import BrokerLeftAlone, broker_errors, guarded, in_memory
 from tasks.errors import BrokerUnavailable
 from tasks.settings import settings
 
@@ -49,7 +50,7 @@ def publish(kind: str, job_ids: Sequence[str], listener: str | None = None) -> N
         _hand_over(kind, list(job_ids), listener)
         return
     try:
-        with broker_errors(), app.producer_pool.acquire(block=True, timeout=1) as producer:
+        with guarded(), app.producer_pool.acquire(block=True, timeout=1) as producer:
             producer.publish(
                 {"kind": kind, "job_ids": list(job_ids), "listener": listener},
                 exchange=_exchange(),
@@ -57,6 +58,8 @@ def publish(kind: str, job_ids: Sequence[str], listener: str | None = None) -> N
                 serializer="json",
                 retry=False,
             )
+    except BrokerLeftAlone:
+        log.debug("event not published", action="event_lost", kind=kind)
     except BrokerUnavailable as error:
         log.warning("event not published", action="event_lost", kind=kind, error=error.message)
 
@@ -90,22 +93,21 @@ class EventListener:
             self._thread.join(timeout=5)
 
     def _run(self) -> None:
-        pause_seconds = 0.1
+        backoff = Backoff()
         while not self._stopping.is_set():
             try:
                 with broker_errors(), app.connection_for_read(heartbeat=_HEARTBEAT_SECONDS) as connection:
                     connection.connect()
-                    pause_seconds = 0.1
+                    backoff = Backoff()
                     self._listen(connection)
             except BrokerUnavailable as error:
                 log.warning(
                     "event listener lost the broker", action="event_listener_lost", error=error.message
                 )
-                self._stopping.wait(pause_seconds)
-                pause_seconds = min(pause_seconds * 2, 5.0)
+                self._stopping.wait(backoff.next_seconds())
             except Exception:
                 log.exception("event listener failed", action="event_listener_failed")
-                self._stopping.wait(5.0)
+                self._stopping.wait(backoff.next_seconds())
 
     def _listen(self, connection: Connection) -> None:
         name = f"{settings().queue_prefix}.events.{uuid4().hex}"

@@ -29,7 +29,7 @@ _WORST_FIRST = (
 def engine_requests(job: ClaimedJob) -> list[GenerationRequest]:
     """The engine's request for each prompt; each draws its tokens by a seed of its own."""
     params, best_of = job.sampling.params, job.sampling.best_of
-    deadline_seconds = monotonic() + job.deadline_in_seconds
+    deadline_seconds = monotonic() + job.time_left_seconds
     return [
         GenerationRequest(
             request_id=f"{job.id}/{place}",
@@ -64,7 +64,7 @@ def ending(job: ClaimedJob, outcomes: Sequence[Outcome], usage: Usage) -> Ending
         return failed(job, "engine_error", "The model failed on this request; nothing was charged.")
     end = Ending(job_id=job.id, attempt=job.attempt, status=_STATUS[status])
     if status is OutcomeStatus.EXPIRED:
-        end = expired(job.id, job.attempt)
+        end = out_of_time(job)
     if status is not OutcomeStatus.COMPLETED and not usage.completion_tokens:
         return end
     choices = [_choice(job, index, outcome) for index, outcome in enumerate(outcomes)]
@@ -91,14 +91,23 @@ def progress_so_far(job: ClaimedJob, progress: Sequence[Progress]) -> list[Choic
     return choices
 
 
-def expired(job_id: str, attempt: int) -> Ending:
+def out_of_time(job: ClaimedJob) -> Ending:
+    """A job that was cut off while it ran."""
+    if not job.times_out:
+        return expired(job.id, job.attempt)
+    message = f"The job ran for longer than the {job.timeout_seconds:g} s that it may."
+    return expired(job.id, job.attempt, "generation_timeout", message)
+
+
+def expired(
+    job_id: str,
+    attempt: int,
+    code: str = "job_expired",
+    message: str = "The job did not end before it expired.",
+) -> Ending:
     """A job whose time is up."""
     return Ending(
-        job_id=job_id,
-        attempt=attempt,
-        status=JobStatus.EXPIRED,
-        error_code="job_expired",
-        error_message="The job did not end before it expired.",
+        job_id=job_id, attempt=attempt, status=JobStatus.EXPIRED, error_code=code, error_message=message
     )
 
 

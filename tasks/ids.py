@@ -18,6 +18,11 @@ def new_id(prefix: str) -> str:
     return f"{prefix}_{uuid7().hex}"
 
 
+def earliest_id(prefix: str, unix_ms: int) -> str:
+    """What every id made at this moment or later is greater than."""
+    return f"{prefix}_{unix_ms:012x}" + "0" * 20
+
+
 def new_file_id() -> str:
     """``file-`` and digits as above: the API writes the ids of files with a dash."""
     return FILE_PREFIX + uuid7().hex

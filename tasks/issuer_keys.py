@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from jwt import PyJWK, PyJWTError
 
+from tasks.circuit import circuit_of
 from tasks.errors import AuthenticationFailed, IdentityProviderUnavailable
 from tasks.secure_url import is_secure
 
@@ -42,6 +43,12 @@ class IssuerKeys:
         self._refresh_seconds = refresh_seconds
         self._keys: Mapping[str, IssuerKey] = {}
         self._away = False
+        self._circuit = circuit_of(
+            "issuer",
+            issuer,
+            first_seconds=min(_RETRY_SECONDS, refresh_seconds),
+            most_seconds=refresh_seconds,
+        )
         self._fresh_until = 0.0
         self._next_fetch = 0.0
         self._fetching = threading.Lock()
@@ -70,17 +77,18 @@ class IssuerKeys:
         raise AuthenticationFailed("The token's issuer has no such key.", code="invalid_token")
 
     def _refresh(self) -> None:
-        if monotonic() < self._next_fetch:
+        if monotonic() < self._next_fetch or not self._circuit.allows():
             return
         try:
             self._keys = _usable(self._fetch())
         except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
             # Those known so far stay good: an issuer that is away for a while locks nobody out.
             self._away = True
-            self._next_fetch = monotonic() + min(_RETRY_SECONDS, self._refresh_seconds)
+            self._circuit.failed()
             log.warning("issuer away", action="issuer_away", error=type(error).__name__)
         else:
             self._away = False
+            self._circuit.succeeded()
             self._next_fetch = monotonic() + self._refresh_seconds
             self._fresh_until = monotonic() + _FRESH_SECONDS
 

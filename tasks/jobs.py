@@ -44,7 +44,8 @@ _TERMINAL_COLUMNS = (
 class ClaimedJob:
     """What a worker needs to run a job; ``attempt`` fences everything it writes afterwards.
 
-    ``deadline_in_seconds`` is the time left until the job expires, by the database's clock. ``saved``
+    ``deadline_in_seconds`` is the time left until the job expires, by the database's clock, and
+    ``timeout_seconds`` how long it may run, where that is limited. ``saved``
     are the outputs that earlier attempts left, in the order of the outputs to be, or none.
     ``listeners`` are the queues of processes that want the tokens as they come.
     """
@@ -60,6 +61,18 @@ class ClaimedJob:
     saved: tuple[Choice, ...] = ()
     listeners: tuple[str, ...] = ()
     batch_id: str | None = None
+    timeout_seconds: float | None = None
+
+    @property
+    def time_left_seconds(self) -> float:
+        """Until it is cut off."""
+        limit = self.timeout_seconds
+        return self.deadline_in_seconds if limit is None else min(limit, self.deadline_in_seconds)
+
+    @property
+    def times_out(self) -> bool:
+        """Whether it is cut off for running too long, rather than because it expires."""
+        return self.timeout_seconds is not None and self.timeout_seconds < self.deadline_in_seconds
 
     @property
     def plain(self) -> bool:

@@ -1,16 +1,13 @@
 """The process's counters of limits: in Redis where there is one, and what to do while that is away."""
 
-import threading
 from collections.abc import Mapping, Sequence
 from functools import cache
-from time import monotonic
 from typing import Literal
 
 import structlog
-from redis import Redis, RedisError
-from redis.backoff import NoBackoff
-from redis.retry import Retry
+from redis import RedisError
 
+from tasks import redis_client
 from tasks.errors import LimitsUnavailable
 from tasks.limit import Charge, Count
 from tasks.memory_counters import MemoryCounters
@@ -19,11 +16,6 @@ from tasks.metrics.families.everywhere import LIMIT_STORAGE_ERRORS
 from tasks.redis_counters import RedisCounters
 from tasks.settings import settings
 
-# What a request may at most lose to a Redis that does not answer, before it is counted in memory.
-_REDIS_TIMEOUT_SECONDS = 0.25
-_FIRST_PAUSE_SECONDS = 0.5
-_LONGEST_PAUSE_SECONDS = 8.0
-
 log = structlog.get_logger(__name__)
 
 
@@ -31,7 +23,6 @@ class LimitCounters:
     """Counters that outlive their Redis.
 
     While it is away each process counts for itself (``open``), or nothing is let through (``closed``).
-    One request at a time, after pauses that grow, finds out whether it is back.
     """
 
     def __init__(
@@ -40,9 +31,6 @@ class LimitCounters:
         self._redis = redis
         self._memory = memory
         self._when_away = when_away
-        self._lock = threading.Lock()
-        self._pause_seconds = 0.0
-        self._try_at = 0.0
         self.redis_failures = 0
         """How often Redis failed to count since the process began."""
 
@@ -50,13 +38,13 @@ class LimitCounters:
         """Count all charges, or none; as the counters do. Raises LimitsUnavailable."""
         if self._redis is None:
             return self._memory.take(charges, job_id)
-        if self._may_try():
+        if redis_client.circuit().allows():
             try:
                 taken = self._redis.take(charges, job_id)
             except RedisError as error:
                 self._failed(error)
             else:
-                self._succeeded()
+                redis_client.circuit().succeeded()
                 return taken
         if self._when_away == "closed":
             raise LimitsUnavailable
@@ -67,31 +55,18 @@ class LimitCounters:
         if not used_tokens:
             return
         self._memory.settle(used_tokens)
-        if self._redis is not None and self._may_try():
+        if self._redis is not None and redis_client.circuit().allows():
             try:
                 self._redis.settle(used_tokens)
             except RedisError as error:
                 self._failed(error)
             else:
-                self._succeeded()
-
-    def _may_try(self) -> bool:
-        with self._lock:
-            if self._pause_seconds == 0.0:
-                return True
-            if monotonic() < self._try_at:
-                return False
-            # The others go on without Redis while this one may be waiting for it.
-            self._try_at = monotonic() + self._pause_seconds
-            return True
+                redis_client.circuit().succeeded()
 
     def _failed(self, error: RedisError) -> None:
-        with self._lock:
-            self.redis_failures += 1
-            instruments.counter(LIMIT_STORAGE_ERRORS).inc()
-            longer = max(_FIRST_PAUSE_SECONDS, self._pause_seconds * 2)
-            self._pause_seconds = min(longer, _LONGEST_PAUSE_SECONDS)
-            self._try_at = monotonic() + self._pause_seconds
+        self.redis_failures += 1
+        instruments.counter(LIMIT_STORAGE_ERRORS).inc()
+        redis_client.circuit().failed()
         log.warning(
             "limits without Redis",
             action="limits_redis_away",
@@ -100,27 +75,11 @@ class LimitCounters:
             mode=self._when_away,
         )
 
-    def _succeeded(self) -> None:
-        if self._pause_seconds == 0.0:
-            return
-        with self._lock:
-            self._pause_seconds = 0.0
-        log.info("limits with Redis again", action="limits_redis_back", failures=self.redis_failures)
-
 
 @cache
 def counters() -> LimitCounters:
     """The process's counters; made on first use, so never before a fork."""
-    url = settings().redis_url
-    redis = None if url is None else RedisCounters(_connect(url), settings().queue_prefix)
-    return LimitCounters(redis, MemoryCounters(), settings().limits_when_redis_is_away)
-
-
-def _connect(url: str) -> Redis:
-    return Redis.from_url(
-        url,
-        socket_connect_timeout=_REDIS_TIMEOUT_SECONDS,
-        socket_timeout=_REDIS_TIMEOUT_SECONDS,
-        # The client's own retries would multiply that time.
-        retry=Retry(NoBackoff(), 0),
-    )
+    shared = None
+    if settings().redis_url is not None:
+        shared = RedisCounters(redis_client.client(), settings().queue_prefix)
+    return LimitCounters(shared, MemoryCounters(), settings().limits_when_redis_is_away)

@@ -1,14 +1,19 @@
 """Jobs that nobody is going to finish unless somebody looks: their worker is dead, or their time is up."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
+from time import time
 
 import structlog
 from sqlalchemy import Select, func, select, update
 
 from tasks import events, generation, job_limits, jobs
 from tasks.db import transaction
+from tasks.ids import earliest_id
 from tasks.live_workers import dead
 from tasks.models import Job, JobStatus, Worker
+from tasks.plan import ServiceTier
 from tasks.settings import settings
 
 _BATCH = 500
@@ -60,11 +65,52 @@ def expire() -> int:
         .limit(_BATCH)
         .with_for_update(skip_locked=True)
     )
+    return _end_all(overdue, generation.expired) + _expire_unbegun()
+
+
+def _expire_unbegun() -> int:
+    """The same for jobs that nobody has begun for longer than they may wait."""
+    limit_seconds = settings().queue_timeout_seconds
+    if not limit_seconds:
+        return 0
+    message = f"Nobody began the job within the {limit_seconds:g} s that it may wait."
+    count = 0
+    for spec in settings().model_catalog():
+        for tier in (ServiceTier.PRIORITY, ServiceTier.DEFAULT, ServiceTier.FLEX):
+            late = _unbegun(spec.name, tier.rank, limit_seconds)
+            count += _end_all(
+                late, lambda job_id, attempt: generation.expired(job_id, attempt, "queue_timeout", message)
+            )
+    return count
+
+
+def _unbegun(model: str, rank: int, limit_seconds: float) -> Select[str, int]:
+    # By id as well, which the index of queued jobs has: clocks may differ by the minute that is added.
+    newest = earliest_id("job", int((time() - limit_seconds + 60) * 1000))
+    return (
+        select(Job.id, Job.attempt)
+        .where(
+            Job.model == model,
+            Job.rank == rank,
+            Job.status == JobStatus.QUEUED,
+            Job.batch_id.is_(None),
+            Job.attempt == 0,
+            Job.id < newest,
+            Job.created_at <= func.now() - timedelta(seconds=limit_seconds),
+        )
+        .order_by(Job.id)
+        .limit(_BATCH)
+        .with_for_update(skip_locked=True)
+    )
+
+
+def _end_all(due: Select[str, int], ending: Callable[[str, int], jobs.Ending]) -> int:
+    """End queued jobs, which were never charged, until none is due any more; returns how many."""
     count = 0
     while True:
         with transaction() as connection:
-            rows = connection.execute(overdue).all()
-            ended = jobs.end(connection, [generation.expired(row.id, row.attempt) for row in rows])
+            rows = connection.execute(due).all()
+            ended = jobs.end(connection, [ending(row.id, row.attempt) for row in rows])
         if ended:
             job_limits.settle(dict.fromkeys(ended, 0))
             events.publish(events.ENDED, ended)

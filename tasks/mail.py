@@ -10,11 +10,14 @@ import structlog
 
 from tasks import budget_alerts
 from tasks.budget_alerts import DueAlert
+from tasks.circuit import Circuit, circuit_of
 from tasks.errors import MailNotSent, MailRefused
 from tasks.pricing import usd_text
 from tasks.settings import settings
 
 _TIMEOUT_SECONDS = 10
+_FIRST_PAUSE_SECONDS = 5.0
+_LONGEST_PAUSE_SECONDS = 300.0
 _PERMANENT = 500
 _SCHEMES = {"smtp": 25, "smtp+starttls": 587, "smtps": 465}
 
@@ -33,14 +36,23 @@ def send(recipients: Sequence[str], subject: str, body: str) -> None:
     message["To"] = ", ".join(recipients)
     message["Subject"] = subject
     message.set_content(body)
+    if not circuit().allows():
+        raise MailNotSent("The mail server did not take a message a moment ago.")
     try:
         with _server(settings().smtp_url or "") as server:
             server.send_message(message)
     except (OSError, smtplib.SMTPException) as error:
         if _for_good(error):
+            circuit().succeeded()
             raise MailRefused from error
+        circuit().failed()
         # Its words may quote addresses.
         raise MailNotSent(f"The mail server did not take a message: {type(error).__name__}.") from error
+    circuit().succeeded()
+
+
+def circuit() -> Circuit:
+    return circuit_of("mail", first_seconds=_FIRST_PAUSE_SECONDS, most_seconds=_LONGEST_PAUSE_SECONDS)
 
 
 def send_due_alerts() -> int:

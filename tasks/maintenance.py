@@ -15,6 +15,7 @@ from tasks import (
     lost_jobs,
     mail,
     outbox,
+    scheduler_presence,
     slices,
     stored_objects,
     webhook_deliveries,
@@ -26,6 +27,13 @@ from tasks.db import transaction
 from tasks.models import IdempotencyKey
 from tasks.receipts import chain
 from tasks.settings import settings
+
+
+@app.task(name="tasks.maintenance.note_scheduler")
+def note_scheduler() -> int:
+    """Say that this scheduler lives."""
+    scheduler_presence.note()
+    return 0
 
 
 @app.task(name="tasks.maintenance.relay_outbox")

@@ -1,5 +1,6 @@
 """The schema's version: bring it up to date, or say that it is not."""
 
+from functools import cache
 from pathlib import Path
 
 from alembic import command
@@ -25,9 +26,10 @@ def upgrade(database_url: str, revision: str = "head") -> None:
     command.upgrade(_config(database_url), revision)
 
 
+@cache
 def head() -> str | None:
     """The revision that this version of the code needs."""
-    return ScriptDirectory.from_config(_config("")).get_current_head()
+    return _scripts().get_current_head()
 
 
 def current(database_url: str) -> str | None:
@@ -42,15 +44,29 @@ def current(database_url: str) -> str | None:
 
 
 def check(database_url: str) -> None:
-    """Raises SchemaOutdated where migrations are missing.
+    """Raises SchemaOutdated where migrations are missing, DatabaseUnavailable."""
+    found = current(database_url)
+    if is_outdated(found):
+        raise SchemaOutdated(
+            f"The database is at revision {found or 'none'}, this version needs {head()}; "
+            "run `tokenmill db upgrade`."
+        )
+
+
+def is_outdated(found: str | None) -> bool:
+    """Whether a database at this revision lacks migrations.
 
     A revision this code has never heard of is a newer one: migrations only ever expand what the
     version before them needs, so during an upgrade old processes go on.
     """
-    found, needed = current(database_url), head()
-    known = {script.revision for script in ScriptDirectory.from_config(_config("")).walk_revisions()}
-    if found is None or (found in known and found != needed):
-        raise SchemaOutdated(
-            f"The database is at revision {found or 'none'}, this version needs {needed}; "
-            "run `tokenmill db upgrade`."
-        )
+    return found is None or (found in _known() and found != head())
+
+
+@cache
+def _known() -> frozenset[str]:
+    """All revisions that this version knows."""
+    return frozenset(script.revision for script in _scripts().walk_revisions())
+
+
+def _scripts() -> ScriptDirectory:
+    return ScriptDirectory.from_config(_config(""))

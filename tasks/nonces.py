@@ -5,14 +5,12 @@ from functools import cache
 from time import monotonic
 
 import structlog
-from redis import Redis, RedisError
-from redis.backoff import NoBackoff
-from redis.retry import Retry
+from redis import RedisError
 
+from tasks import redis_client
 from tasks.errors import ReplayGuardUnavailable
 from tasks.settings import settings
 
-_REDIS_TIMEOUT_SECONDS = 0.5
 _SWEEP_EVERY_SECONDS = 10.0
 
 log = structlog.get_logger(__name__)
@@ -25,12 +23,17 @@ def use(nonce: str, keep_seconds: int) -> bool:
     """
     if settings().redis_url is None:
         return _memory().use(nonce, keep_seconds)
+    if not redis_client.circuit().allows():
+        raise ReplayGuardUnavailable
     name = f"{settings().queue_prefix}:nonce:{nonce}"
     try:
-        return bool(_redis().set(name, b"1", nx=True, ex=keep_seconds))
+        is_new = bool(redis_client.client().set(name, b"1", nx=True, ex=keep_seconds))
     except RedisError as error:
+        redis_client.circuit().failed()
         log.warning("nonces unknown", action="replay_guard_away", error=type(error).__name__)
         raise ReplayGuardUnavailable from None
+    redis_client.circuit().succeeded()
+    return is_new
 
 
 class Nonces:
@@ -59,13 +62,3 @@ class Nonces:
 @cache
 def _memory() -> Nonces:
     return Nonces()
-
-
-@cache
-def _redis() -> Redis:
-    return Redis.from_url(
-        settings().redis_url or "",
-        socket_connect_timeout=_REDIS_TIMEOUT_SECONDS,
-        socket_timeout=_REDIS_TIMEOUT_SECONDS,
-        retry=Retry(NoBackoff(), 0),
-    )

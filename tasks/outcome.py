@@ -23,5 +23,5 @@ def answered(result: JobResult) -> JobResult:
     if job.completion_tokens:
         return result
     if job.status is JobStatus.EXPIRED:
-        raise JobExpired(job.error_message)
+        raise JobExpired(job.error_message, code=job.error_code)
     raise JobCancelled(f"The job {job.id} was cancelled before it had any output.")

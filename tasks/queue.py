@@ -12,7 +12,7 @@ from kombu import Connection, Producer, Queue
 from kombu.entity import PERSISTENT_DELIVERY_MODE
 
 from tasks import jobs
-from tasks.broker import broker_errors
+from tasks.broker import BrokerLeftAlone, guarded
 from tasks.db import transaction
 from tasks.errors import BrokerUnavailable, DatabaseUnavailable
 from tasks.settings import settings
@@ -20,7 +20,8 @@ from tasks.settings import settings
 GENERATE_TASK = "tasks.generate.generate"
 
 _BATCH = 256
-_PAUSE_AFTER_FAILURE_SECONDS = 1.0
+# More than a broker that keeps up ever leaves; beyond it the relay publishes them.
+_MOST_PENDING = 20_000
 _MARK_AFTER_SECONDS = 0.1
 _CONFIRM_TIMEOUT_SECONDS = 5.0
 
@@ -68,20 +69,20 @@ class ConfirmedPublisher:
         self._unconfirmed: set[int] = set()
         self._refused = False
         self._last_tag = 0
-        with broker_errors():
+        with guarded():
             self._connection = self._connect()
             self._producer = Producer(self._connection.default_channel)
 
     def publish(self, published: Sequence[PublishedJob]) -> None:
         """Returns when the broker has every message on disk on a majority of its nodes."""
-        with broker_errors():
+        with guarded():
             for job_id, model in published:
                 self._send(job_id, model)
             self._await_confirms()
 
     def publish_slices(self, published: Sequence[PublishedSlice]) -> None:
         """As ``publish``; what a worker reads itself, beside the tasks that come to it."""
-        with broker_errors():
+        with guarded():
             for slice_id, model, alone in published:
                 self._put(slice_queue_for(model), {"slice_id": slice_id, "alone": alone})
             self._await_confirms()
@@ -164,7 +165,7 @@ class SlicePublisher:
 class BackgroundPublisher:
     """Publishes just-committed jobs behind the requests that made them.
 
-    What it can't publish it forgets: the rows are the outbox and the relay will find them.
+    What it can't publish, or not soon, it forgets: the rows are the outbox and the relay will find them.
     """
 
     def __init__(self) -> None:
@@ -176,20 +177,20 @@ class BackgroundPublisher:
         self._thread.start()
 
     def put(self, job_id: str, model: str) -> None:
-        self._pending.put((job_id, model))
+        if self._pending.qsize() < _MOST_PENDING:
+            self._pending.put((job_id, model))
 
     def _run(self) -> None:
-        resume_at = 0.0
         while True:
             batch = self._next_batch()
-            if batch and monotonic() < resume_at:
-                continue
             try:
                 self._publish(batch)
+            except BrokerLeftAlone:
+                # The relay has them; a word for each would fill the log for as long as it lasts.
+                continue
             except (BrokerUnavailable, DatabaseUnavailable) as error:
                 log.warning("left to the relay", action="publish_deferred", jobs=len(batch), error=str(error))
                 self._reset()
-                resume_at = monotonic() + _PAUSE_AFTER_FAILURE_SECONDS
             except Exception:
                 log.exception("left to the relay", action="publish_failed", jobs=len(batch))
                 self._reset()

@@ -59,6 +59,11 @@ class Settings(BaseSettings):
     web_processes: int = Field(2, ge=1)
     web_threads: int = Field(1400, ge=1, description="three quarters of them may wait or stream")
     sync_timeout_seconds: float = Field(600.0, gt=0, description="of a request that waits for its job")
+    header_timeout_seconds: float = Field(20.0, gt=0, description="for a request's headers to be all there")
+    body_timeout_seconds: float = Field(
+        30.0, gt=0, description="for its body, and a second more for each 4 KiB of it"
+    )
+    send_timeout_seconds: float = Field(60.0, gt=0, description="for a client to take a piece of its answer")
     max_body_bytes: int = Field(4 * 1024 * 1024, ge=1024)
     storage_url: str | None = Field(
         None, description="where files lie, any URL of fsspec's; the folder `files` in data_dir when not set"
@@ -111,6 +116,17 @@ class Settings(BaseSettings):
     metrics_networks: Annotated[str, AfterValidator(_checked_networks)] = Field(
         PRIVATE_NETWORKS, description="networks, comma-separated, that are told"
     )
+    max_queue_seconds_flex: float = Field(
+        600.0, ge=0, description="jobs may wait before the tier takes no more of them; 0 is however long"
+    )
+    max_queue_seconds_default: float = Field(1800.0, ge=0)
+    max_queue_seconds_priority: float = Field(3600.0, ge=0)
+    queue_timeout_seconds: float = Field(
+        0.0, ge=0, description="a job that nobody has begun by then expires; 0 leaves it its whole life"
+    )
+    generation_timeout_seconds: float = Field(
+        3600.0, ge=0, description="a job that runs for longer expires; 0 leaves it its whole life"
+    )
     log_level: str = "INFO"
     log_format: Literal["auto", "json", "text"] = "auto"
 
@@ -123,6 +139,10 @@ class Settings(BaseSettings):
     database_connect_timeout_seconds: int = Field(3, ge=1)
     database_statement_timeout_seconds: int = Field(15, ge=1)
     broker_connect_timeout_seconds: float = Field(2.0, gt=0)
+    redis_timeout_seconds: float = Field(0.25, gt=0, description="to connect, and for each answer")
+    min_free_disk_bytes: int = Field(
+        1024**3, ge=0, description="with less in the data directory, /readyz says so"
+    )
 
     worker_model: str | None = Field(
         None, description="the catalogue's first model that generates when not set"

@@ -10,10 +10,13 @@ from typing import Any, Protocol
 import fsspec.core
 import structlog
 
+from tasks.circuit import Circuit, circuit_of
 from tasks.errors import StorageUnavailable
 from tasks.settings import settings
 
 _READ_BYTES = 1024 * 1024
+# One object that can't be used says little of the others.
+_FAILURES_IN_A_ROW = 3
 
 log = structlog.get_logger(__name__)
 
@@ -123,15 +126,24 @@ def _sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+def circuit() -> Circuit:
+    return circuit_of("storage", failures=_FAILURES_IN_A_ROW)
+
+
 @contextmanager
 def _outages() -> Iterator[None]:
+    if not circuit().allows():
+        raise StorageUnavailable
     try:
         yield
     except FileNotFoundError as error:
+        circuit().succeeded()
         raise ObjectMissing(str(error)) from error
     except Exception as error:
         # Each kind of storage has errors of its own.
+        circuit().failed()
         raise _unavailable(error) from error
+    circuit().succeeded()
 
 
 def _unavailable(error: Exception) -> StorageUnavailable:

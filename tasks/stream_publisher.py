@@ -4,20 +4,18 @@ import queue
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from itertools import islice
-from time import monotonic
 
 import structlog
 from kombu import Connection, Producer
 
 from tasks import streams
-from tasks.broker import broker_errors, in_memory
+from tasks.broker import BrokerLeftAlone, guarded, in_memory
 from tasks.errors import BrokerUnavailable
 from tasks.streams import Tokens
 
 _BATCH = 4096
 # Beyond this the broker does not keep up, and listeners do better with the database.
 _MOST_WAITING = 100_000
-_PAUSE_AFTER_FAILURE_SECONDS = 1.0
 _WRITE_TIMEOUT_SECONDS = 5.0
 
 log = structlog.get_logger(__name__)
@@ -35,7 +33,6 @@ class StreamPublisher:
         self._waiting: queue.SimpleQueue[_Item | None] = queue.SimpleQueue()
         self._connection: Connection | None = None
         self._producer: Producer | None = None
-        self._resume_at = 0.0
         self._thread = threading.Thread(target=self._run, name="tokenmill-streams", daemon=True)
 
     def start(self) -> None:
@@ -72,18 +69,23 @@ class StreamPublisher:
 
     def _send(self, listener: str, batch: Sequence[Tokens]) -> None:
         receive = streams.receivers.get(listener)
-        self._try(lambda: self._publish(listener, batch) if receive is None else receive(batch))
-
-    def _try(self, send: Callable[[], object]) -> None:
-        if monotonic() < self._resume_at:
+        if receive is None:
+            self._try(lambda: self._publish(listener, batch))
             return
         try:
-            with broker_errors():
+            receive(batch)
+        except Exception:
+            log.exception("tokens dropped", action="stream_failed")
+
+    def _try(self, send: Callable[[], object]) -> None:
+        try:
+            with guarded():
                 send()
+        except BrokerLeftAlone:
+            return
         except BrokerUnavailable as error:
             log.warning("tokens dropped", action="stream_broker_away", error=error.message)
             self._disconnect()
-            self._resume_at = monotonic() + _PAUSE_AFTER_FAILURE_SECONDS
         except Exception:
             log.exception("tokens dropped", action="stream_failed")
             self._disconnect()

@@ -38,7 +38,7 @@ class VectorEngine:
             inputs=job.prompts,
             dimensions=job.request.get("dimensions"),
             priority=-job.rank,
-            deadline_seconds=monotonic() + job.deadline_in_seconds,
+            deadline_seconds=monotonic() + job.time_left_seconds,
         )
         return _RunningEmbedding(
             self._encoder.submit(request, lambda outcome: on_end(vectors_ending(job, outcome)))
@@ -61,7 +61,7 @@ def vectors_ending(job: ClaimedJob, outcome: EmbeddingOutcome) -> Ending:
     if outcome.status is OutcomeStatus.CANCELLED:
         return Ending(job_id=job.id, attempt=job.attempt, status=JobStatus.CANCELLED)
     if outcome.status is OutcomeStatus.EXPIRED:
-        return generation.expired(job.id, job.attempt)
+        return generation.out_of_time(job)
     if outcome.vectors is None:
         return generation.failed(
             job, "engine_error", "The model failed on this request; nothing was charged."

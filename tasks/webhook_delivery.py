@@ -4,11 +4,14 @@ import random
 import threading
 import time
 from collections import Counter
+from datetime import UTC, datetime
 from functools import cache
+from urllib.parse import urlsplit
 
 import structlog
 
 from tasks import webhook_message, webhook_queue
+from tasks.circuit import circuit_of
 from tasks.errors import DatabaseUnavailable
 from tasks.settings import settings
 from tasks.webhook_http import Attempt, Sender
@@ -19,6 +22,10 @@ _MOST_PER_ENDPOINT = 4
 _SHARE_OF_A_PROJECT = 4
 # Then others get a turn.
 _TURN_SECONDS = 20.0
+# A host that could not be reached so often in a row is not tried for a while: what is due for it has failed.
+_FAILURES_IN_A_ROW = 5
+_FIRST_PAUSE_SECONDS = 1.0
+_LONGEST_PAUSE_SECONDS = 60.0
 
 log = structlog.get_logger(__name__)
 
@@ -66,7 +73,7 @@ class Deliverer:
         until = time.monotonic() + _TURN_SECONDS
         try:
             while time.monotonic() < until and (taken := webhook_queue.take(endpoint.id)) is not None:
-                attempt = webhook_message.send(self._sender, taken.endpoint, taken.event_id, taken.body)
+                attempt = self._send(endpoint.project_id, taken)
                 webhook_queue.record(taken, attempt)
                 _tell(taken, attempt)
         except DatabaseUnavailable as error:
@@ -77,6 +84,26 @@ class Deliverer:
             with self._changed:
                 self._count(endpoint, -1)
                 self._changed.notify_all()
+
+    def _send(self, project_id: str, taken: TakenDelivery) -> Attempt:
+        # A circuit for each project: what one sends to a host that many use is not to stop the others.
+        circuit = circuit_of(
+            "webhooks",
+            f"{project_id} {urlsplit(taken.endpoint.url).netloc}",
+            failures=_FAILURES_IN_A_ROW,
+            first_seconds=_FIRST_PAUSE_SECONDS,
+            most_seconds=_LONGEST_PAUSE_SECONDS,
+        )
+        if not circuit.allows():
+            return Attempt(
+                datetime.now(UTC), 0, None, "Not sent: the host could not be reached a moment ago."
+            )
+        attempt = webhook_message.send(self._sender, taken.endpoint, taken.event_id, taken.body)
+        if attempt.status_code is None:
+            circuit.failed()
+        else:
+            circuit.succeeded()
+        return attempt
 
     def _count(self, endpoint: DueEndpoint, change: int) -> None:
         for counter, key in ((self._by_endpoint, endpoint.id), (self._by_project, endpoint.project_id)):

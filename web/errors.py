@@ -10,9 +10,10 @@ from flask import Flask, Response
 from werkzeug.exceptions import HTTPException
 
 from tasks import errors
+from tasks.backpressure import QueueFull
 from tasks.receipts import errors as receipt_errors
 from web import metrics
-from web.requests import request_id
+from web.requests import RequestTooSlow, request_id
 
 INVALID = "invalid_request_error"
 _GIVE_UP = {"x-should-retry": "false"}
@@ -75,6 +76,7 @@ _ANSWERS: dict[type[errors.TokenmillError], Answer] = {
     receipt_errors.JobNotEnded: Answer(409, INVALID, _GIVE_UP),
     # It takes seconds.
     receipt_errors.ReceiptNotReady: Answer(503, "service_unavailable", _OUTAGE),
+    RequestTooSlow: Answer(408, INVALID),
     # The job goes on or is over: a retry would only start another one.
     errors.JobStillRunning: Answer(504, "timeout_error", _GIVE_UP),
     errors.JobExpired: Answer(504, "timeout_error", _GIVE_UP),
@@ -92,6 +94,7 @@ _ANSWERS: dict[type[errors.TokenmillError], Answer] = {
     errors.StorageUnavailable: Answer(503, "service_unavailable", _OUTAGE),
     errors.SchemaOutdated: Answer(503, "service_unavailable", _OUTAGE),
     errors.ServerBusy: Answer(503, "service_unavailable", _OUTAGE),
+    QueueFull: Answer(503, "service_unavailable"),
     errors.ServerStopping: Answer(503, "service_unavailable", _OUTAGE),
 }
 
@@ -162,7 +165,12 @@ def _refused(error: errors.TokenmillError) -> Response:
     answer = _answer(error)
     if answer is None:
         return _unexpected(error)
-    return error_response(answer, error.message, param=error.param, code=error.code, details=error.details)
+    response = error_response(
+        answer, error.message, param=error.param, code=error.code, details=error.details
+    )
+    if isinstance(error, QueueFull):
+        response.headers["Retry-After"] = str(error.retry_after_seconds)
+    return response
 
 
 def _http_error(error: HTTPException) -> Response | HTTPException:

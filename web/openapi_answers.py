@@ -10,6 +10,7 @@ REFUSALS = {
     401: "The API key, token or signature is missing or not valid.",
     403: "The API key is not good for this: for want of a scope, for this model, or from this address.",
     404: "No such object, or none of this project's.",
+    408: "The request did not arrive in time.",
     409: "The request contradicts what has already happened. Sending it again does not help.",
     413: "The body, or a file in it, is too large.",
     414: "The address with its query is too long.",
@@ -21,7 +22,7 @@ REFUSALS = {
     503: "The platform can't answer now; nothing was changed. Try again after `Retry-After`.",
     504: "The job has not ended in time. It goes on, and stays readable at `/v1/jobs/{id}`.",
 }
-ALWAYS = (414, 431, 500)
+ALWAYS = (408, 414, 431, 500)
 WITH_A_KEY = (401, 403, 429)
 
 _WHERE_IT_STANDS = {"limit": "The amount", "remaining": "What is left", "reset": "The time to the end"}

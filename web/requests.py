@@ -6,7 +6,7 @@ import structlog
 from flask import Flask, Response, g, request
 from structlog.contextvars import bind_contextvars, clear_contextvars
 
-from tasks.errors import InvalidRequest
+from tasks.errors import InvalidRequest, TokenmillError
 from tasks.ids import new_id
 
 _CLIENT_REQUEST_ID = "X-Client-Request-Id"
@@ -21,6 +21,12 @@ _HEADERS = {
 }
 
 log = structlog.get_logger(__name__)
+
+
+class RequestTooSlow(TokenmillError):
+    """The request did not arrive in time."""
+
+    code = "request_timeout"
 
 
 def install(app: Flask) -> None:

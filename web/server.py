@@ -14,15 +14,13 @@ from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
 from gunicorn.glogging import Logger
 from gunicorn.util import write_nonblock
-from gunicorn.workers.gthread import ThreadWorker
 
 from tasks import logs
 from tasks.settings import settings
 from web import unreadable
+from web.connections import LONGEST_REQUEST_LINE, PatientWorker
 
 _KEEPALIVE_SECONDS = 75
-# With its query, which may list a hundred ids.
-_LONGEST_REQUEST_LINE = 8190
 # A process whose main thread is silent for this long is replaced.
 _SILENCE_SECONDS = 60
 # Kept alive beside those that are being served.
@@ -40,7 +38,7 @@ class QuietLogger(Logger):
         self._access_log_enabled = False
 
 
-class DrainingWorker(ThreadWorker):
+class DrainingWorker(PatientWorker):
     """Finishes what it serves when asked to stop; its master alone decides when that is."""
 
     def init_signals(self) -> None:
@@ -95,7 +93,7 @@ class Server(BaseApplication):
             "worker_class": DrainingWorker,
             "logger_class": QuietLogger,
             "keepalive": _KEEPALIVE_SECONDS,
-            "limit_request_line": _LONGEST_REQUEST_LINE,
+            "limit_request_line": LONGEST_REQUEST_LINE,
             "timeout": _SILENCE_SECONDS,
             "graceful_timeout": max(1, round(settings().drain_grace_seconds)),
             "control_socket_disable": True,

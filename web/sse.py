@@ -6,6 +6,7 @@ from typing import Any
 
 from flask import Response
 
+from tasks.settings import settings
 from tasks.wire.chunks import Event, Piece
 from web.disconnects import SOCKET
 
@@ -18,8 +19,6 @@ _HEADERS = {
     # Proxies would hold events back until they have more of them.
     "X-Accel-Buffering": "no",
 }
-# A client that reads nothing for so long is given up.
-_STUCK_SECONDS = 60.0
 
 
 class Position:
@@ -60,7 +59,7 @@ def response(stream: Iterator[bytes], environ: dict[str, Any]) -> Response:
     """The response that sends a stream as it comes; a client that reads nothing is dropped in time."""
     connection = environ.get(SOCKET)
     if connection is not None:
-        connection.settimeout(_STUCK_SECONDS)
+        connection.settimeout(settings().send_timeout_seconds)
     answer = Response(stream, content_type="text/event-stream; charset=utf-8")
     answer.headers.update(_HEADERS)
     return answer

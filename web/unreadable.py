@@ -7,6 +7,7 @@ from gunicorn.http.errors import LimitRequestHeaders, LimitRequestLine, ParseExc
 
 from tasks.ids import new_id
 from web.errors import INVALID
+from web.requests import RequestTooSlow
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,13 +22,14 @@ _TOO_LONG = _Answer(414, "URI Too Long", "uri_too_long", "The address with its q
 _HEADERS = _Answer(
     431, "Request Header Fields Too Large", "headers_too_large", "The headers are too many or too long."
 )
+_TOO_SLOW = _Answer(408, "Request Timeout", "request_timeout", "The request did not arrive in time.")
 # Without the parser's own words: those quote what was sent, which may be a key.
 _OTHER = _Answer(400, "Bad Request", "bad_request", "The request is not valid HTTP.")
 
 
 def answer(error: BaseException) -> bytes | None:
     """The whole answer; None where it is not the client's fault."""
-    if not isinstance(error, ParseException):
+    if not isinstance(error, ParseException | RequestTooSlow):
         return None
     found = _of(error)
     fault = {"message": found.message, "type": INVALID, "param": None, "code": found.code}
@@ -42,7 +44,9 @@ def answer(error: BaseException) -> bytes | None:
     return "\r\n".join(head).encode() + b"\r\n\r\n" + body
 
 
-def _of(error: ParseException) -> _Answer:
+def _of(error: ParseException | RequestTooSlow) -> _Answer:
+    if isinstance(error, RequestTooSlow):
+        return _TOO_SLOW
     if isinstance(error, LimitRequestLine):
         return _TOO_LONG
     return _HEADERS if isinstance(error, LimitRequestHeaders) else _OTHER

@@ -22,6 +22,7 @@ from tasks.models.price import Price
 from tasks.models.project import Project
 from tasks.models.rate_limit import RateLimit
 from tasks.models.receipt import Receipt
+from tasks.models.scheduler import Scheduler
 from tasks.models.service_account import ServiceAccount
 from tasks.models.spend import Spend
 from tasks.models.stored_object import StoredObject
@@ -60,6 +61,7 @@ __all__ = [
     "RateLimit",
     "Receipt",
     "RemovedConversationItem",
+    "Scheduler",
     "ServiceAccount",
     "Spend",
     "StoredObject",

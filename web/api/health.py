@@ -20,13 +20,15 @@ class CheckBody(BaseModel):
 
     ok: bool
     detail: str | None
+    required: bool = Field(description="Whether the platform is not ready without it.")
 
 
 class ReadinessBody(BaseModel):
     """Whether jobs would run now, and if not, for want of what."""
 
     ready: bool
-    not_ready: list[str] = Field(description="The names of the checks that failed.")
+    not_ready: list[str] = Field(description="The checks that failed and are required.")
+    degraded: list[str] = Field(description="The checks that failed and are not: work goes on without them.")
     checks: dict[str, CheckBody]
 
 
@@ -43,7 +45,9 @@ def healthz() -> Response:
     Operation(
         tag="Health",
         summary="Would a job run now?",
-        description="Checks the database, the broker, and that each model has a live worker.",
+        description="Checks that the database takes writes and has this version's schema, that the broker "
+        "takes messages, and that each model has a live worker; beside them what work goes on without: "
+        "Redis, the storage of files, a scheduler, room on the disk, and whatever failed again and again.",
         replies={
             200: Reply("Everything is there.", ReadinessBody),
             503: Reply("Something is missing.", ReadinessBody, headers=("Retry-After",)),
@@ -54,8 +58,12 @@ def readyz() -> Response:
     found = readiness.readiness()
     body = ReadinessBody(
         ready=found.ready,
-        not_ready=[name for name, check in found.checks.items() if not check.ok],
-        checks={name: CheckBody(ok=check.ok, detail=check.detail) for name, check in found.checks.items()},
+        not_ready=[name for name, check in found.checks.items() if check.required and not check.ok],
+        degraded=[name for name, check in found.checks.items() if not (check.required or check.ok)],
+        checks={
+            name: CheckBody(ok=check.ok, detail=check.detail, required=check.required)
+            for name, check in found.checks.items()
+        },
     )
     response = Response(body.model_dump_json(), 200 if found.ready else 503, mimetype="application/json")
     if not found.ready:

@@ -8,6 +8,8 @@ import pytest
 
 from tasks import (
     admin_keys,
+    batch_backlog,
+    circuit,
     db,
     feeder,
     identities,
@@ -21,7 +23,9 @@ from tasks import (
     price_book,
     projects,
     queue,
+    queue_state,
     readiness,
+    redis_client,
     retry_after,
 )
 from tasks.admission import Submission, submit
@@ -67,12 +71,15 @@ def _forget() -> None:
     identity_tokens._issuer_keys.cache_clear()
     limit_book._cache.clear()
     limit_counters.counters.cache_clear()
-    nonces._redis.cache_clear()
+    redis_client.client.cache_clear()
     nonces._memory.cache_clear()
     price_book._cache.clear()
     price_book._synced.clear()
     retry_after._cache.clear()
-    readiness._last = None
+    readiness.forget()
+    circuit.forget()
+    queue_state.forget()
+    batch_backlog.forget()
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import pytest
 from cryptography.fernet import Fernet
 from openai import OpenAI
 
-from tasks import webhook_deliveries, webhook_delivery, webhook_endpoints, webhook_queue
+from tasks import circuit, webhook_deliveries, webhook_delivery, webhook_endpoints, webhook_queue
 from tasks.app import app
 from tasks.errors import WebhookDeliveryNotFound, WebhookEndpointDisabled, WebhookEndpointNotFound
 from tasks.keys import Principal
@@ -248,6 +248,21 @@ def test_endpoint_deleted_while_it_is_being_told_leaves_nothing(
     change("UPDATE webhook_endpoints SET deleted_at = now() - interval '2 h'")
     assert webhook_deliveries.forget_old() == 2
     assert one("SELECT count(*) FROM webhook_endpoints") == 0
+
+
+def test_host_that_can_not_be_reached_is_left_alone_for_a_while(
+    work: WebhookWork, receiver: Receiver
+) -> None:
+    receiver.close()
+    endpoint = work.endpoint().endpoint
+    for number in range(8):
+        work.tell(named=f"job_{number}")
+    work.deliver()
+    errors = Counter(delivery.last_error for delivery in work.deliveries(endpoint.id))
+    left_alone = errors.pop("Not sent: the host could not be reached a moment ago.")
+    assert left_alone == 3
+    assert {delivery.status for delivery in work.deliveries(endpoint.id)} == {"pending"}
+    assert circuit.states()["webhooks"]
 
 
 def test_old_deliveries_are_forgotten_and_pending_ones_kept(work: WebhookWork) -> None:

@@ -25,7 +25,6 @@ from tasks.wire.job_events import JobEvents
 from tests.integration.tasks.hand_worker import HandWorker, ids, working
 from tests.integration.tasks.scripted_engine import ScriptedGeneration
 from tests.integration.web.conftest import Api
-from web import sse
 from web.longpoll import LongPolls
 
 STORY = "Once upon a time"
@@ -125,7 +124,7 @@ def test_answer_is_the_result_of_the_job(
     ("status", "http_status", "code"),
     [
         (OutcomeStatus.FAILED, 500, "engine_error"),
-        (OutcomeStatus.EXPIRED, 504, "job_expired"),
+        (OutcomeStatus.EXPIRED, 504, "generation_timeout"),
         (OutcomeStatus.CANCELLED, 409, "job_cancelled"),
     ],
 )
@@ -233,7 +232,8 @@ def test_client_that_reads_nothing_is_given_up_and_its_job_cancelled(
     status_of: Callable[[str], JobStatus],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(sse, "_STUCK_SECONDS", 0.3)
+    monkeypatch.setenv("TOKENMILL_SEND_TIMEOUT_SECONDS", "0.3")
+    settings.cache_clear()
 
     def fill_its_buffers() -> None:
         generation = worker.take(only_job())

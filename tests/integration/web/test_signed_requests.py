@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tasks import keys, nonces, projects, signatures
+from tasks import keys, nonces, projects, redis_client, signatures
 from tasks.keys import KeyTerms
 from tasks.known_keys import PREFIX_LENGTH
 from tasks.settings import settings
@@ -85,7 +85,7 @@ def test_replay_is_known_to_every_process_by_redis(
     settings.cache_clear()
     request = signer.request("GET", "/v1/models")
     assert signer.send(request).status_code == 200
-    nonces._redis.cache_clear()
+    redis_client.client.cache_clear()
     assert refusal(signer.send(request)) == (401, "replayed_signature")
 
 

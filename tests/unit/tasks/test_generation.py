@@ -128,3 +128,23 @@ def test_outputs_to_choose_the_best_of_begin_anew() -> None:
     end = ending(with_logprobs(n=1, best_of=2), [replace(DONE, logprobs=(FIRST, SECOND))], USAGE)
     assert end.choices is not None
     assert len(end.choices[0]["logprobs"]) == 2
+
+
+def test_job_that_runs_too_long_ends_with_generation_timeout_and_pays_for_what_it_was_given() -> None:
+    limited = replace(JOB, timeout_seconds=10.0)
+    (request,) = engine_requests(limited)
+    assert request.deadline_seconds == pytest.approx(monotonic() + 10, abs=1)
+    end = ending(limited, [replace(DONE, status=OutcomeStatus.EXPIRED, finish_reason=None)], USAGE)
+    assert (end.status, end.error_code, end.completion_tokens) == (
+        JobStatus.EXPIRED,
+        "generation_timeout",
+        2,
+    )
+
+
+def test_job_that_expires_before_it_runs_too_long_has_expired() -> None:
+    limited = replace(JOB, timeout_seconds=60.0)
+    (request,) = engine_requests(limited)
+    assert request.deadline_seconds == pytest.approx(monotonic() + 30, abs=1)
+    end = ending(limited, [replace(DONE, status=OutcomeStatus.EXPIRED, finish_reason=None)], USAGE)
+    assert end.error_code == "job_expired"

@@ -8,7 +8,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from tasks import keys
+from tasks import circuit, keys, redis_client
 from tasks.errors import AuthenticationFailed
 from tasks.job import JobRecord
 from tasks.keys import Principal
@@ -37,6 +37,8 @@ def configure(monkeypatch: pytest.MonkeyPatch) -> Iterator[Configure]:
     def forget() -> None:
         settings.cache_clear()
         counters.cache_clear()
+        redis_client.client.cache_clear()
+        circuit.forget()
 
     forget()
     yield set_all

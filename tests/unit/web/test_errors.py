@@ -5,7 +5,9 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from tasks import errors
+from tasks.backpressure import QueueFull
 from tests.unit.web.conftest import AUTHORIZED, MakeApp
+from web.requests import RequestTooSlow
 
 KEYS = {"message", "type", "param", "code"}
 
@@ -34,6 +36,8 @@ def app_that_raises(make_app: MakeApp, error: Exception) -> FlaskClient:
         (errors.IdempotencyKeyReused(), 409, "invalid_request_error", "idempotency_key_reused"),
         (errors.InsufficientQuota(), 429, "insufficient_quota", "insufficient_quota"),
         (errors.DatabaseUnavailable(), 503, "service_unavailable", "database_unavailable"),
+        (QueueFull("full", 7), 503, "service_unavailable", "queue_full"),
+        (RequestTooSlow(), 408, "invalid_request_error", "request_timeout"),
         (errors.SchemaOutdated(), 503, "service_unavailable", "schema_outdated"),
         (errors.TokenmillError(), 500, "server_error", "internal_error"),
         (RuntimeError("the prompt was: squirrel"), 500, "server_error", "internal_error"),
@@ -61,6 +65,12 @@ def test_client_is_told_not_to_retry_what_retrying_cannot_mend(
 def test_outage_tells_when_to_come_back(make_app: MakeApp) -> None:
     response = app_that_raises(make_app, errors.DatabaseUnavailable()).get("/fail")
     assert int(response.headers["Retry-After"]) >= 1
+    assert "x-should-retry" not in response.headers
+
+
+def test_full_queue_tells_when_to_come_back_by_its_own_pace(make_app: MakeApp) -> None:
+    response = app_that_raises(make_app, QueueFull("full", 7)).get("/fail")
+    assert response.headers["Retry-After"] == "7"
     assert "x-should-retry" not in response.headers
 
 

@@ -19,7 +19,8 @@ def test_ready_platform_says_so(client: FlaskClient, monkeypatch: pytest.MonkeyP
     assert response.get_json() == {
         "ready": True,
         "not_ready": [],
-        "checks": {"database": {"ok": True, "detail": None}},
+        "degraded": [],
+        "checks": {"database": {"ok": True, "detail": None, "required": True}},
     }
 
 
@@ -30,3 +31,13 @@ def test_what_is_missing_is_named(client: FlaskClient, monkeypatch: pytest.Monke
     assert response.status_code == 503
     assert int(response.headers["Retry-After"]) >= 1
     assert response.get_json()["not_ready"] == ["broker", "worker:m"]
+
+
+def test_what_work_goes_on_without_is_named_apart(
+    client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checks = {"database": Check(True), "storage": Check(False, "away", required=False)}
+    monkeypatch.setattr(readiness, "readiness", lambda: Readiness(True, checks))
+    response = client.get("/readyz")
+    assert response.status_code == 200
+    assert (response.get_json()["not_ready"], response.get_json()["degraded"]) == ([], ["storage"])
