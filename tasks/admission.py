@@ -25,6 +25,7 @@ from tasks.pricing import hold_amount
 from tasks.principal import demand_model
 from tasks.sampling import Sampling
 from tasks.settings import settings
+from tasks.tracing import context, recording
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,7 @@ def submit(
         "api_key_id": principal.api_key_id,
         "request_id": request_id,
         "stream_to": [] if stream_to is None else [stream_to],
+        **context.columns(context.current()),
         "price_input_usd": prices.input_usd,
         "price_cached_input_usd": prices.cached_input_usd,
         "price_output_usd": prices.output_usd,
@@ -76,7 +78,8 @@ def submit(
     hold_usd = hold_amount(prices, prompt_tokens=plan.prompt_tokens, max_tokens=plan.most_output_tokens)
     caps = job_limits.caps(principal, plan)
     candidate = Candidate(values, hold_usd, idempotency_key, _body_sha256(plan), caps)
-    with job_limits.counted(principal, plan, candidate.job_id) as standings:
+    traced = recording.step("web", "admit", context.current(), {"tokenmill.job.id": candidate.job_id})
+    with traced, job_limits.counted(principal, plan, candidate.job_id) as standings:
         moments = admit(candidate)
     if moments is None:
         job_limits.settle({candidate.job_id: 0})

@@ -11,6 +11,7 @@ from tasks.jobs import ClaimedJob
 from tasks.models import Checkpoint, Job, JobStatus
 from tasks.result import Choice
 from tasks.sampling import read_sampling
+from tasks.tracing import context
 
 
 def claim(
@@ -52,6 +53,11 @@ def _claimed(connection: Connection, row: Any) -> ClaimedJob:
         saved=_saved(connection, row.id) if row.attempt > 1 else (),
         listeners=tuple(row.stream_to),
         batch_id=row.batch_id,
+        project_id=row.project_id,
+        request_id=row.request_id,
+        model=row.model,
+        waited_seconds=float(row.waited_seconds),
+        trace=context.parse(row.traceparent, row.tracestate),
     )
 
 
@@ -103,7 +109,13 @@ _CLAIMED = (
     Job.stream_to,
     Job.batch_id,
     Job.prefix_line,
+    Job.project_id,
+    Job.request_id,
+    Job.model,
+    Job.traceparent,
+    Job.tracestate,
     func.extract("epoch", Job.expires_at - func.now()).label("deadline_in_seconds"),
+    func.extract("epoch", func.now() - Job.created_at).label("waited_seconds"),
 )
 _CLAIM = (
     update(Job)

@@ -4,13 +4,14 @@ Each function works inside the caller's transaction.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import Connection, Interval, bindparam, delete, func, insert, select, update
 
+from inference.request import Timing
 from tasks import ledger, webhook_events
 from tasks.batch_progress import EndedLine, note_ended
 from tasks.models import Checkpoint, Job, JobStatus
@@ -18,6 +19,7 @@ from tasks.months import month_of
 from tasks.pricing import TokenPrices, price
 from tasks.result import Choice
 from tasks.sampling import Sampling
+from tasks.tracing.context import TraceContext, trace_fields
 
 _WITHOUT_OUTPUT = (JobStatus.CANCELLED, JobStatus.EXPIRED)
 _TERMINAL_COLUMNS = (
@@ -43,7 +45,8 @@ class ClaimedJob:
 
     ``deadline_in_seconds`` is the time left until the job expires, by the database's clock. ``saved``
     are the outputs that earlier attempts left, in the order of the outputs to be, or none.
-    ``listeners`` are the queues of processes that want the tokens as they come.
+    ``listeners`` are the queues of processes that want the tokens as they come. ``waited_seconds``
+    have passed since it was admitted; ``trace`` is what its request, or its batch, belongs to.
     """
 
     id: str
@@ -57,6 +60,18 @@ class ClaimedJob:
     saved: tuple[Choice, ...] = ()
     listeners: tuple[str, ...] = ()
     batch_id: str | None = None
+    project_id: str = ""
+    request_id: str | None = None
+    model: str = ""
+    waited_seconds: float = 0.0
+    trace: TraceContext | None = None
+
+    @property
+    def log_fields(self) -> dict[str, str]:
+        """What every log line about it says."""
+        known = {"job_id": self.id, "project_id": self.project_id, **trace_fields(self.trace)}
+        optional = {"request_id": self.request_id, "batch_id": self.batch_id}
+        return known | {name: value for name, value in optional.items() if value is not None}
 
     @property
     def plain(self) -> bool:
@@ -68,7 +83,10 @@ class ClaimedJob:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ending:
-    """How a job ends. ``attempt`` must be the job's present one, or nothing happens."""
+    """How a job ends. ``attempt`` must be the job's present one, or nothing happens.
+
+    ``timing`` is for traces and is not kept.
+    """
 
     job_id: str
     attempt: int
@@ -83,6 +101,7 @@ class Ending:
     completion_tokens: int = 0
     error_code: str | None = None
     error_message: str | None = None
+    timing: Timing | None = field(default=None, compare=False)
 
 
 def create(connection: Connection, rows: Sequence[dict[str, Any]]) -> dict[str, dict[str, datetime]]:

@@ -3,7 +3,7 @@
 from flask import Flask
 
 from tasks.settings import settings
-from web import auth, docs, errors, limits, requests
+from web import auth, docs, errors, limits, requests, tracing
 from web.api import (
     batches,
     billing,
@@ -34,6 +34,7 @@ def create_app(threads: int | None = None) -> Flask:
     app.extensions["long_polls"] = LongPolls.leaving_room(threads or settings().web_threads)
     # In this order: a request has an id before it is refused, and is counted for whoever sent it.
     requests.install(app)
+    tracing.install(app)
     errors.install(app)
     auth.install(app)
     limits.install(app)
