@@ -35,8 +35,8 @@ class Sequence:
     first ``offset`` tokens are in ``shared`` spans of the cache, all others in its own lease;
     ``preempted`` is whether it has ever had to make way. ``prompt_logprobs`` has an entry per prompt
     token scored up to now, where they were asked for. ``arrived_at``, ``started_at``, ``first_token_at``
-    and ``last_token_at`` are ``time.monotonic()`` seconds. Raises InvalidGeneration when the grammar does not allow the tokens
-    generated before.
+    and ``last_token_at`` are ``time.monotonic()`` seconds. Raises InvalidGeneration when the grammar does
+    not allow the tokens generated before.
     """
 
     def __init__(

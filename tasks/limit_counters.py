@@ -7,13 +7,11 @@ from time import monotonic
 from typing import Literal
 
 import structlog
-from redis import Redis, RedisError
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
 from tasks.errors import LimitsUnavailable
 from tasks.limit import Charge, Count
 from tasks.memory_counters import MemoryCounters
+from tasks.redis_client import NoBackoff, Redis, RedisError, Retry
 from tasks.redis_counters import RedisCounters
 from tasks.settings import settings
 

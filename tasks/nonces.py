@@ -5,11 +5,9 @@ from functools import cache
 from time import monotonic
 
 import structlog
-from redis import Redis, RedisError
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
 from tasks.errors import ReplayGuardUnavailable
+from tasks.redis_client import NoBackoff, Redis, RedisError, Retry
 from tasks.settings import settings
 
 _REDIS_TIMEOUT_SECONDS = 0.5

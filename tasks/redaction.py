@@ -21,13 +21,13 @@ _OUR_ID = re.compile(r"[a-z]+[_-][0-9a-f]{32}")
 _SECRET = re.compile(
     r"(?<![A-Za-z0-9_])(?:tm|sk)-[A-Za-z0-9_-]{8,}"
     r"|whsec_[A-Za-z0-9+/=_-]{8,}"
-    r"|(?i:bearer)\s+(?=[A-Za-z._~+/=-]*\d)[A-Za-z0-9._~+/=-]{8,}"
+    r"|(?i:bearer)\s+(?=[A-Za-z._~+/=-]*\d)[A-Za-z0-9._~+/=-]{7,}[A-Za-z0-9_~+/=-]"
     r"|eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*)?"
     # The user and password of a URL.
     r"|(?<=://)[^/\s:@]*:[^/\s@]+(?=@)"
 )
 _EMAIL = re.compile(
-    r"[\w.!#$&'*+=?^`{|}~-]{1,64}(?:@|%40)(?:[\w-]{1,63}\.){1,8}(?:xn--[\w-]{1,59}|[^\W\d_]{2,63})"
+    r"[\w.!#$'*+^`{|}~-]{1,64}(?:@|%40)(?:[\w-]{1,63}\.){1,8}(?:xn--[\w-]{1,59}|[^\W\d_]{2,63})"
 )
 # Identifiers, times, network addresses and fractions, whose digits belong to nobody.
 _OURS = (
@@ -44,10 +44,10 @@ _PHONE = re.compile(
     # International, by its sign or by two zeros.
     r"(?:\+|00)[1-9](?:[ ()./-]{0,3}\d){7,14}"
     # With the zero of a long-distance call: the code and the number, or pairs.
-    r"|\(?0[1-9]\d{1,4}\)?(?:[ /-]?\d){6,9}"
+    r"|(?:\(0[1-9]\d{1,4}\)|0[1-9]\d{1,4})(?:[ /-]?\d){6,9}"
     r"|0[1-9](?:[ .]\d\d){4}"
     # North American.
-    r"|\(?[2-9]\d\d\)?[ .-]{1,2}\d{3}[ .-]\d{4}"
+    r"|(?:\([2-9]\d\d\)|[2-9]\d\d)[ .-]{1,2}\d{3}[ .-]\d{4}"
     r"))(?!\w)"
 )
 _IBAN = re.compile(r"(?<![A-Za-z0-9])(?P<found>[A-Z]{2}\d\d(?: ?[A-Z0-9]){11,30}(?![A-Za-z0-9]))")

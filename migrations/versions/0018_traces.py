@@ -24,7 +24,8 @@ def upgrade() -> None:
             ),
         )
         op.add_column(
-            table, sa.Column("tracestate", sa.String(), nullable=True, comment="what its caller's tracer adds")
+            table,
+            sa.Column("tracestate", sa.String(), nullable=True, comment="what its caller's tracer adds"),
         )
 
 

@@ -42,9 +42,7 @@ def relayed(jobs: Sequence[tuple[str, str, TraceContext | None]], begun_ns: int)
     ended_ns = time.time_ns()
     for job_id, model, context in jobs:
         if context is not None:
-            span = recorder.begin(
-                _NAME, "producer", context, _attributes(job_id, model), begun_ns=begun_ns
-            )
+            span = recorder.begin(_NAME, "producer", context, _attributes(job_id, model), begun_ns=begun_ns)
             span.end(ended_ns)
 
 

@@ -134,9 +134,9 @@ def _queue() -> SpanQueue:
 
 def _exporters() -> list[SpanExporter]:
     exporters: list[SpanExporter] = []
-    if settings().traces_file is not None:
-        exporters.append(FileExporter(settings().traces_file))
-    endpoint = settings().traces_endpoint
+    file, endpoint = settings().traces_file, settings().traces_endpoint
+    if file is not None:
+        exporters.append(FileExporter(file))
     if endpoint is not None:
         # Brings an HTTP client and protobuf, which a file needs neither of.
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter

@@ -74,7 +74,9 @@ def test_trace_of_a_stream_leads_from_its_request_through_the_worker(standing: P
     }
     of_web = {"POST /v1/completions", "admit", "publish"}
     assert {name for name, step in steps.items() if service(step) == "tokenmill-web"} == of_web
-    in_order = [steps[name]["end_time"] for name in ("admit", "queue", "claim", "prefill", "decode", "commit")]
+    in_order = [
+        steps[name]["end_time"] for name in ("admit", "queue", "claim", "prefill", "decode", "commit")
+    ]
     assert in_order == sorted(in_order)
     assert job["attributes"]["gen_ai.usage.output_tokens"] == 20
     assert str(LONG["prompt"]) not in repr(steps)

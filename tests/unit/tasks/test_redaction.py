@@ -1,7 +1,6 @@
 """Personal data goes out of lines, and nothing else does."""
 
 import hashlib
-import uuid
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any
@@ -80,7 +79,15 @@ secrets = st.one_of(
     st.text(LETTERS + DIGITS, min_size=12, max_size=40).map("Bearer x1{}".format),
 )
 around = st.sampled_from(
-    ["{}", "duplicate key ({})", 'value "{}" too long', "for {}.", "email={}, again", "Fehler:\n{}\nEnde", "<{}>"]
+    [
+        "{}",
+        "duplicate key ({})",
+        'value "{}" too long',
+        "for {}.",
+        "email={}, again",
+        "Fehler:\n{}\nEnde",
+        "<{}>",
+    ]
 )
 
 
@@ -94,7 +101,9 @@ def test_planted_data_is_gone_wherever_it_stands(planted: str, sentence: str) ->
     assert cleaned.endswith(after)
 
 
-@given(st.lists(st.tuples(emails | cards | ibans | phones, st.sampled_from([", ", "; ", " and "])), max_size=4))
+@given(
+    st.lists(st.tuples(emails | cards | ibans | phones, st.sampled_from([", ", "; ", " and "])), max_size=4)
+)
 def test_none_of_several_stays(planted: list[tuple[str, str]]) -> None:
     cleaned = redact("".join(part for pair in planted for part in pair))
     assert not [data for data, _ in planted if data in cleaned]
@@ -134,13 +143,16 @@ def test_identifiers_times_and_hashes_stay(values: list[str]) -> None:
         ("4111 1111 1111 1112", "4111 1111 1111 1112"),
         ("DE89 3704 0044 0532 0130 00 OK", "[iban] OK"),
         ("DE89370400440532013000 GB82WEST12345698765432", "[iban] [iban]"),
-        ("DE88 3704 0044 0532 0130 00", "DE88 3704 0044 0532 0130 00"),
+        ("GB83 WEST 1234 5698 7654 32", "GB83 WEST 1234 5698 7654 32"),
         ("amqp://guest:s3cret@rabbit.example:5672//", "amqp://[secret]@rabbit.example:5672//"),
         ("Authorization: Bearer abc.def-123456", "Authorization: [secret]"),
-        ("The header must read `Authorization: Bearer KEY`.", "The header must read `Authorization: Bearer KEY`."),
+        (
+            "The header must read `Authorization: Bearer KEY`.",
+            "The header must read `Authorization: Bearer KEY`.",
+        ),
         ("GET /v1/files?owner=jo%40example.com", "GET /v1/files?owner=[email]"),
         ("müller@exämple.de", "[email]"),
-        ("File \"/usr/lib/python3.11/queue.py\", line 171", "File \"/usr/lib/python3.11/queue.py\", line 171"),
+        ('File "/usr/lib/python3.11/queue.py", line 171', 'File "/usr/lib/python3.11/queue.py", line 171'),
         ("smollm2-135m-instruct-a1b2c3@worker", "smollm2-135m-instruct-a1b2c3@worker"),
         ("task-runner and disk-usage-report", "task-runner and disk-usage-report"),
         ("", ""),

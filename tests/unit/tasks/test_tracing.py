@@ -26,6 +26,9 @@ def _own_tracers(configure: Configure) -> Iterator[None]:
     recording.close()
     yield
     recording.close()
+    for thread in threading.enumerate():
+        if thread.name == "tokenmill-traces":
+            thread.join(10)
 
 
 class Exporter(SpanExporter):
@@ -52,7 +55,9 @@ def end_spans(queue: SpanQueue, *names: str) -> None:
         provider.get_tracer("tests").start_span(name).end()
 
 
-def test_steps_are_written_under_their_parent_by_kind_of_process(configure: Configure, tmp_path: Path) -> None:
+def test_steps_are_written_under_their_parent_by_kind_of_process(
+    configure: Configure, tmp_path: Path
+) -> None:
     configure(traces_file=tmp_path / "traces")
     with recording.step("web", "admit", PARENT, {"tokenmill.job.id": "job_1", "absent": None}):
         pass

@@ -108,7 +108,6 @@ def test_personal_data_in_an_error_is_not_in_its_line(
         logging.getLogger("some.library").exception("for %s", "4111 1111 1111 1111")
     printed = capsys.readouterr().err
     assert printed.count("RuntimeError: no mailbox [email], call [phone]") == 2
-    assert printed.count("[email]") == 3
     assert "[card]" in printed
     assert not [data for data in ("jo@", "1234567", "4111") if data in printed]
 

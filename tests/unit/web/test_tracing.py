@@ -32,9 +32,11 @@ def recorded(tmp_path: Path) -> Recorded:
     return read
 
 
-def test_request_goes_on_with_its_callers_trace_and_says_where(traced: FlaskClient, recorded: Recorded) -> None:
+def test_request_goes_on_with_its_callers_trace_and_says_where(
+    traced: FlaskClient, recorded: Recorded
+) -> None:
     headers = {**AUTHORIZED, "traceparent": f"00-{TRACE}-{CALLER}-01", "tracestate": "vendor=one"}
-    response = traced.get("/v1/models?note=squirrel", headers=headers)
+    response = traced.get("/v1/models?note=squirrel", headers=headers, buffered=True)
     told = parse(response.headers["traceparent"])
     (step,) = recorded()
     assert step["name"] == "GET /v1/models"
@@ -54,7 +56,7 @@ def test_request_goes_on_with_its_callers_trace_and_says_where(traced: FlaskClie
 def test_request_with_a_malformed_context_begins_a_trace(
     traced: FlaskClient, recorded: Recorded, malformed: str
 ) -> None:
-    response = traced.get("/v1/nowhere", headers={"traceparent": malformed})
+    response = traced.get("/v1/nowhere", headers={"traceparent": malformed}, buffered=True)
     (step,) = recorded()
     assert parent_id(step) is None
     assert trace_id(step) != TRACE
@@ -65,7 +67,8 @@ def test_request_with_a_malformed_context_begins_a_trace(
 def test_caller_that_records_nothing_has_its_trace_id_back_and_no_steps(
     traced: FlaskClient, recorded: Recorded
 ) -> None:
-    response = traced.get("/v1/models", headers={**AUTHORIZED, "traceparent": f"00-{TRACE}-{CALLER}-00"})
+    headers = {**AUTHORIZED, "traceparent": f"00-{TRACE}-{CALLER}-00"}
+    response = traced.get("/v1/models", headers=headers, buffered=True)
     told = parse(response.headers["traceparent"])
     assert told is not None
     assert (told.trace_id, told.sampled) == (TRACE, False)
