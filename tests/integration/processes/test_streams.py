@@ -86,7 +86,7 @@ def test_trace_of_a_stream_leads_from_its_request_through_the_worker(standing: P
 
 def wait_for_trace(file: Path, trace_id: str) -> dict[str, Step]:
     """The steps of a trace, once its request and its job are over."""
-    until = time.monotonic() + 30
+    until = time.monotonic() + 60
     while not {"job", "POST /v1/completions", "publish"} <= set(steps := by_name(read_steps(file), trace_id)):
         assert time.monotonic() < until, steps
         time.sleep(0.1)
