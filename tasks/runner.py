@@ -20,7 +20,7 @@ from tasks.finisher import Finisher
 from tasks.flight import Flight, Flights, News, Running
 from tasks.keeper import Keeper
 from tasks.settings import settings
-from tasks.tracing import job_trace
+from tasks.tracing import job_trace, recording
 from tasks.worker_identity import WorkerIdentity
 
 log = structlog.get_logger(__name__)
@@ -48,6 +48,7 @@ class JobRunner:
 
     def start(self) -> None:
         """Register as a worker; from now on jobs may be claimed. Waits for the database."""
+        recording.prepare("worker")
         backoff = Backoff()
         while True:
             try:

@@ -17,6 +17,7 @@ from celery.beat import ScheduleEntry, Scheduler, Service
 from tasks import logs, maintenance
 from tasks.app import app
 from tasks.errors import BrokerUnavailable, DatabaseUnavailable, MailNotSent
+from tasks.tracing import recording
 
 log = structlog.get_logger(__name__)
 
@@ -81,6 +82,7 @@ class SchedulerThread:
 def main() -> int:
     """Run until SIGTERM or SIGINT."""
     logs.configure()
+    recording.prepare("scheduler")
     service = Service(app, scheduler_cls=InProcessScheduler)
 
     def stop(_signal: int, _frame: FrameType | None) -> None:

@@ -13,6 +13,7 @@ _UNTRACED_BLUEPRINTS = frozenset({"health", "metrics"})
 def install(app: Flask) -> None:
     """Where tracing is off, requests take no notice of it."""
     if settings().traced:
+        recording.prepare("web")
         app.before_request(_begin)
         app.after_request(_finish)
 

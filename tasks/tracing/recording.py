@@ -29,6 +29,11 @@ def tracer(role: Role) -> "Tracer | None":
         return _tracers[role]
 
 
+def prepare(role: Role) -> None:
+    """Load what records, so that neither its time nor a fault in its settings falls on a request."""
+    tracer(role)
+
+
 @contextmanager
 def step(
     role: Role, name: str, parent: TraceContext | None, attributes: "Attributes | None" = None
