@@ -131,6 +131,19 @@ class TokenEvent:
 
 
 @dataclass(frozen=True, slots=True)
+class Timing:
+    """When a generation came where, in ``time.monotonic()`` seconds; None for where it never came.
+
+    ``started_at`` is when it first had a place among those that run.
+    """
+
+    arrived_at: float
+    started_at: float | None
+    first_token_at: float | None
+    ended_at: float
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """The terminal event, sent exactly once. ``text`` ends before a stop string that matched.
 
@@ -148,6 +161,7 @@ class Outcome:
     error: str | None = None
     logprobs: tuple[TokenLogprob, ...] = ()
     prompt_logprobs: tuple[TokenLogprob | None, ...] = ()
+    timing: Timing | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

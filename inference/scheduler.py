@@ -1,6 +1,7 @@
 """Which tokens of which sequences the next step computes. No model in here."""
 
 import heapq
+import time
 from collections.abc import Sequence as Items
 from dataclasses import dataclass
 
@@ -139,6 +140,8 @@ class Scheduler:
                 heapq.heappop(self._queue)
                 self._waiting.discard(head)
                 self.running.append(head)
+                if head.started_at is None:
+                    head.started_at = time.monotonic()
             else:
                 return
 

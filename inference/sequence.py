@@ -14,6 +14,7 @@ from inference.request import (
     Outcome,
     OutcomeStatus,
     Progress,
+    Timing,
     TokenEvent,
     TokenLogprob,
     Usage,
@@ -33,9 +34,9 @@ class Sequence:
     values are in the cache, ``cached_tokens`` those of the prompt that were there to begin with. The
     first ``offset`` tokens are in ``shared`` spans of the cache, all others in its own lease;
     ``preempted`` is whether it has ever had to make way. ``prompt_logprobs`` has an entry per prompt
-    token scored up to now, where they were asked for. ``arrived_at`` and ``last_token_at`` are
-    ``time.monotonic()`` seconds. Raises InvalidGeneration when the grammar does not allow the tokens
-    generated before.
+    token scored up to now, where they were asked for. ``arrived_at``, ``started_at``, ``first_token_at``
+    and ``last_token_at`` are ``time.monotonic()`` seconds. Raises InvalidGeneration when the grammar does
+    not allow the tokens generated before.
     """
 
     def __init__(
@@ -62,6 +63,8 @@ class Sequence:
         self.preempted = False
         self.outcome: Outcome | None = None
         self.arrived_at = time.monotonic()
+        self.started_at: float | None = None
+        self.first_token_at: float | None = None
         self.last_token_at: float | None = None
         self._transcript = Transcript(request.params, eos_token_ids, token_bytes)
         self._text: list[str] = []
@@ -140,6 +143,7 @@ class Sequence:
             error=error,
             logprobs=progress.logprobs,
             prompt_logprobs=tuple(self.prompt_logprobs),
+            timing=Timing(self.arrived_at, self.started_at, self.first_token_at, time.monotonic()),
         )
         self._notify(self.outcome)
         self._ended.set()

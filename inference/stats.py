@@ -81,6 +81,7 @@ class EngineCounters:
         """``sequence`` gets a token at ``now``, in ``time.monotonic()`` seconds."""
         if sequence.last_token_at is None:
             self.seconds_to_first_token.add(now - sequence.arrived_at)
+            sequence.first_token_at = now
         else:
             self.seconds_between_tokens.add(now - sequence.last_token_at)
         sequence.last_token_at = now

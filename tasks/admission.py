@@ -26,6 +26,7 @@ from tasks.pricing import hold_amount
 from tasks.principal import demand_model
 from tasks.sampling import Sampling
 from tasks.settings import settings
+from tasks.tracing import context, recording
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +71,7 @@ def submit(
         "api_key_id": principal.api_key_id,
         "request_id": request_id,
         "stream_to": [] if stream_to is None else [stream_to],
+        **context.columns(context.current()),
         "price_input_usd": prices.input_usd,
         "price_cached_input_usd": prices.cached_input_usd,
         "price_output_usd": prices.output_usd,
@@ -83,7 +85,8 @@ def submit(
     if refusal is not None:
         # Who was let in before is told so again, however full it is by now.
         return _earlier(candidate, or_else=refusal)
-    with job_limits.counted(principal, plan, candidate.job_id) as standings:
+    traced = recording.step("web", "admit", context.current(), {"tokenmill.job.id": candidate.job_id})
+    with traced, job_limits.counted(principal, plan, candidate.job_id) as standings:
         moments = admit(candidate)
     if moments is None:
         job_limits.settle({candidate.job_id: 0})

@@ -28,6 +28,7 @@ from tasks.models import Batch, File
 from tasks.plan import Endpoint, ServiceTier
 from tasks.principal import demand_model
 from tasks.settings import settings
+from tasks.tracing import context, recording
 
 MOST_ERRORS = 1000
 _LOCK_SPACE = 7_270_013
@@ -72,8 +73,9 @@ def _validate_alone(batch_id: str) -> bool:
 
 def _validate(batch_id: str) -> None:
     batch = _read(batch_id)
-    spool = LineSpool(batch.id, batch.project_id, batch.api_key_id, batch.expires_at)
-    with spool:
+    trace = context.parse(batch.traceparent, batch.tracestate)
+    spool = LineSpool(batch.id, batch.project_id, batch.api_key_id, batch.expires_at, trace)
+    with spool, recording.step("scheduler", "validate", trace, {"tokenmill.batch.id": batch.id}):
         try:
             _fill(spool, batch)
             _check_limits(spool, batch)

@@ -22,6 +22,7 @@ from tasks.files import FileRecord, get_file
 from tasks.ids import new_id
 from tasks.keys import Principal
 from tasks.models import Batch
+from tasks.tracing import context
 
 _INPUT_PURPOSE = "batch"
 _COLUMNS = tuple(
@@ -151,7 +152,11 @@ def cancel_batch(project_id: str, batch_id: str) -> BatchRecord:
 
 def _insert(connection: Connection, principal: Principal, values: dict[str, Any]) -> BatchRecord:
     statement = insert(Batch).values(
-        id=new_id("batch"), project_id=principal.project_id, api_key_id=principal.api_key_id, **values
+        id=new_id("batch"),
+        project_id=principal.project_id,
+        api_key_id=principal.api_key_id,
+        **context.columns(context.current()),
+        **values,
     )
     return _records([connection.execute(statement.returning(*_COLUMNS)).mappings().one()])[0]
 

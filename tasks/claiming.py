@@ -15,6 +15,7 @@ from tasks.models import Checkpoint, Job, JobStatus
 from tasks.result import Choice
 from tasks.sampling import read_sampling
 from tasks.settings import settings
+from tasks.tracing import context
 
 
 def claim(
@@ -62,11 +63,16 @@ def _claimed(connection: Connection, row: Any) -> ClaimedJob:
         batch_id=row.batch_id,
         # Lines of batches make way for others as often as those like, and that is not their fault.
         timeout_seconds=None if row.batch_id is not None else settings().generation_timeout_seconds or None,
+        project_id=row.project_id,
+        request_id=row.request_id,
+        model=row.model,
+        waited_seconds=float(row.waited_seconds),
+        trace=context.parse(row.traceparent, row.tracestate),
     )
 
 
 def _counted(row: Any) -> job_metrics.Claim:
-    return job_metrics.Claim(row.model, row.service_tier, row.attempt, float(row.age_seconds))
+    return job_metrics.Claim(row.model, row.service_tier, row.attempt, float(row.waited_seconds))
 
 
 def _saved(connection: Connection, job_id: str) -> tuple[Choice, ...]:
@@ -117,10 +123,14 @@ _CLAIMED = (
     Job.stream_to,
     Job.batch_id,
     Job.prefix_line,
-    func.extract("epoch", Job.expires_at - func.now()).label("deadline_in_seconds"),
+    Job.project_id,
+    Job.request_id,
     Job.model,
+    Job.traceparent,
+    Job.tracestate,
+    func.extract("epoch", Job.expires_at - func.now()).label("deadline_in_seconds"),
     Job.service_tier,
-    func.extract("epoch", func.now() - Job.created_at).label("age_seconds"),
+    func.extract("epoch", func.now() - Job.created_at).label("waited_seconds"),
 )
 _CLAIM = (
     update(Job)

@@ -2,6 +2,7 @@
 
 import queue
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from itertools import islice
 
@@ -82,15 +83,19 @@ class Finisher:
 
     def _commit(self, batch: Sequence[_Item]) -> None:
         ours = [(flight, ending) for flight, ending in batch if not flight.given_up]
+        begun_ns = time.time_ns()
         with transaction() as connection:
             ended = jobs.end(connection, [ending for _, ending in ours])
         # First, so that whoever learns of an end finds room for the next.
         job_limits.settle_ended([ending for flight, ending in ours if flight.job.batch_id is None], ended)
         for flight, ending in batch:
+            committed = ending.job_id in ended
+            if flight.trace is not None:
+                flight.trace.end(ending, committed=committed, commit_begun_ns=begun_ns)
             self._flights.remove(flight)
             flight.landed.set()
-            action = "job_ended" if ending.job_id in ended else "job_end_fenced"
-            log.info(action, action=action, job_id=ending.job_id, status=ending.status.value)
+            action = "job_ended" if committed else "job_end_fenced"
+            log.info(action, action=action, status=ending.status.value, **flight.job.log_fields)
         events.publish(events.ENDED, ended)
 
     def _isolate(self, batch: Sequence[_Item]) -> None:
@@ -103,7 +108,7 @@ class Finisher:
         if ending.error_code == _UNWRITABLE:
             # The keeper finds the job without a flight and queues it again, which counts as a loss.
             self._flights.remove(flight)
-            flight.landed.set()
+            flight.leave()
             return
         message = "The result could not be stored; nothing was charged."
         self._commit_until_done([(flight, generation.failed(flight.job, _UNWRITABLE, message))])

@@ -6,7 +6,9 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from inference.request import Progress, TokenEvent
+from tasks import log_fields
 from tasks.jobs import ClaimedJob
+from tasks.tracing.job_trace import JobTrace
 
 
 class Running(Protocol):
@@ -36,6 +38,7 @@ class Flight:
     given_up: bool = False
     saved_tokens: int = 0
     listeners: set[str] = field(default_factory=set)
+    trace: JobTrace | None = None
 
     @property
     def fence(self) -> tuple[str, int]:
@@ -48,6 +51,12 @@ class Flight:
     def give_up(self) -> None:
         self.given_up = True
         self.cancel()
+        self.leave()
+
+    def leave(self) -> None:
+        """Nothing of it is written here any more."""
+        if self.trace is not None:
+            self.trace.give_up()
         self.landed.set()
 
 
@@ -68,6 +77,7 @@ class Flights:
         with self._lock:
             self._forget(flight.job.id)
             self._by_job[flight.job.id] = flight
+            log_fields.remember(flight.job.id, flight.job.log_fields)
             self._lines += flight.job.batch_id is not None
 
     def remove(self, flight: Flight) -> None:
@@ -84,5 +94,6 @@ class Flights:
             return [self._by_job[job_id] for job_id in job_ids if job_id in self._by_job]
 
     def _forget(self, job_id: str) -> None:
+        log_fields.forget(job_id)
         flight = self._by_job.pop(job_id, None)
         self._lines -= flight is not None and flight.job.batch_id is not None

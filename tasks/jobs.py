@@ -4,7 +4,7 @@ Each function works inside the caller's transaction.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from functools import partial
@@ -12,6 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Interval, bindparam, delete, func, insert, select, update
 
+from inference.request import Timing
 from tasks import ledger, webhook_events
 from tasks.batch_progress import EndedLine, note_ended
 from tasks.db import after_commit
@@ -21,6 +22,7 @@ from tasks.months import month_of
 from tasks.pricing import TokenPrices, price
 from tasks.result import Choice
 from tasks.sampling import Sampling
+from tasks.tracing.context import TraceContext, trace_fields
 
 _WITHOUT_OUTPUT = (JobStatus.CANCELLED, JobStatus.EXPIRED)
 _TERMINAL_COLUMNS = (
@@ -47,7 +49,8 @@ class ClaimedJob:
     ``deadline_in_seconds`` is the time left until the job expires, by the database's clock, and
     ``timeout_seconds`` how long it may run, where that is limited. ``saved``
     are the outputs that earlier attempts left, in the order of the outputs to be, or none.
-    ``listeners`` are the queues of processes that want the tokens as they come.
+    ``listeners`` are the queues of processes that want the tokens as they come. ``waited_seconds``
+    have passed since it was admitted; ``trace`` is what its request, or its batch, belongs to.
     """
 
     id: str
@@ -62,6 +65,11 @@ class ClaimedJob:
     listeners: tuple[str, ...] = ()
     batch_id: str | None = None
     timeout_seconds: float | None = None
+    project_id: str = ""
+    request_id: str | None = None
+    model: str = ""
+    waited_seconds: float = 0.0
+    trace: TraceContext | None = None
 
     @property
     def time_left_seconds(self) -> float:
@@ -75,6 +83,13 @@ class ClaimedJob:
         return self.timeout_seconds is not None and self.timeout_seconds < self.deadline_in_seconds
 
     @property
+    def log_fields(self) -> dict[str, str]:
+        """What every log line about it says."""
+        known = {"job_id": self.id, "project_id": self.project_id, **trace_fields(self.trace)}
+        optional = {"request_id": self.request_id, "batch_id": self.batch_id}
+        return known | {name: value for name, value in optional.items() if value is not None}
+
+    @property
     def plain(self) -> bool:
         """Whether the outcome is one text without log-probabilities, which is kept in columns."""
         params = self.sampling.params
@@ -84,7 +99,10 @@ class ClaimedJob:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ending:
-    """How a job ends. ``attempt`` must be the job's present one, or nothing happens."""
+    """How a job ends. ``attempt`` must be the job's present one, or nothing happens.
+
+    ``timing`` is for traces and is not kept.
+    """
 
     job_id: str
     attempt: int
@@ -99,6 +117,7 @@ class Ending:
     completion_tokens: int = 0
     error_code: str | None = None
     error_message: str | None = None
+    timing: Timing | None = field(default=None, compare=False)
 
 
 def create(connection: Connection, rows: Sequence[dict[str, Any]]) -> dict[str, dict[str, datetime]]:

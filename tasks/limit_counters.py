@@ -5,7 +5,6 @@ from functools import cache
 from typing import Literal
 
 import structlog
-from redis import RedisError
 
 from tasks import redis_client
 from tasks.errors import LimitsUnavailable
@@ -14,6 +13,7 @@ from tasks.memory_counters import MemoryCounters
 from tasks.metrics import instruments
 from tasks.metrics.families.everywhere import LIMIT_STORAGE_ERRORS
 from tasks.redis_counters import RedisCounters
+from tasks.redis_library import RedisError
 from tasks.settings import settings
 
 log = structlog.get_logger(__name__)

@@ -16,6 +16,7 @@ from tasks.plan import ServiceTier
 from tasks.price_book import current_prices
 from tasks.pricing import TokenPrices, hold_amount
 from tasks.row_spool import RowSpool
+from tasks.tracing.context import TraceContext, columns
 
 # As long as the shortest piece that the cache of prefixes is worth much for.
 _PREFIX_TOKENS = 32
@@ -27,19 +28,31 @@ _PLANNED = (
 _PRICES = ("price_input_usd", "price_cached_input_usd", "price_output_usd")
 COPIED = (*_PLANNED, "line_number", "custom_id", "prefix_line")
 """What a line takes over from the line that it repeats."""
-_COLUMNS = ("id", "project_id", "api_key_id", "batch_id", "expires_at", *COPIED, *_PRICES)
+_COLUMNS = (
+    *("id", "project_id", "api_key_id", "batch_id", "expires_at", "traceparent", "tracestate"),
+    *COPIED,
+    *_PRICES,
+)
 
 
 class LineSpool:
     """Jobs, their holds, and the lines left out. A context manager; memory does not grow with the file."""
 
-    def __init__(self, batch_id: str, project_id: str, api_key_id: str | None, expires_at: datetime) -> None:
+    def __init__(
+        self,
+        batch_id: str,
+        project_id: str,
+        api_key_id: str | None,
+        expires_at: datetime,
+        trace: TraceContext | None = None,
+    ) -> None:
         self._batch_id = batch_id
         self._of_all = {
             "project_id": project_id,
             "api_key_id": api_key_id,
             "batch_id": batch_id,
             "expires_at": expires_at,
+            **columns(trace),
         }
         self._files = ExitStack()
         self._jobs = self._files.enter_context(RowSpool("jobs", _COLUMNS))

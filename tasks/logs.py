@@ -1,7 +1,8 @@
 """Log lines: one shape for every process, JSON for machines or text for people.
 
 A line says what happened in `event`, which kind of thing it was in `action`, and to what in fields
-such as `job_id`. Prompts, outputs and keys are never logged.
+such as `job_id`. Prompts, outputs and keys are never logged; personal data that comes along with an error is
+taken out of every line, whoever wrote it.
 """
 
 import logging
@@ -11,6 +12,7 @@ import structlog
 from structlog.stdlib import ProcessorFormatter
 from structlog.typing import EventDict, Processor, WrappedLogger
 
+from tasks import log_fields, redaction
 from tasks.settings import settings
 
 # What inference, which logs through the standard library, may add to its lines.
@@ -47,6 +49,8 @@ def configure() -> None:
         logging.getLogger(name).setLevel(max(level, logging.WARNING))
     # It warns of ETA tasks, of which there are none.
     logging.getLogger("kombu.transport.native_delayed_delivery").setLevel(logging.ERROR)
+    # What it loses is counted, and said once, by `tasks.tracing`.
+    logging.getLogger("opentelemetry").setLevel(logging.CRITICAL)
     structlog.configure(
         processors=[structlog.stdlib.filter_by_level, *_SHARED, ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
@@ -64,19 +68,23 @@ def _name_foreign_action(logger: WrappedLogger, method: str, event: EventDict) -
 
 _SHARED: list[Processor] = [
     structlog.contextvars.merge_contextvars,
+    log_fields.add,
     structlog.stdlib.add_log_level,
     structlog.processors.TimeStamper(fmt="iso", utc=True),
 ]
 
 
 def _renderers(as_json: bool) -> list[Processor]:
+    # A traceback becomes words before it is looked through. Never with local variables: prompts are
+    # among them.
+    words: list[Processor] = [structlog.processors.format_exc_info, redaction.redact_event]
     if as_json:
-        return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
-    # The default formatter of exceptions prints local variables, and prompts are among them.
+        return [*words, structlog.processors.JSONRenderer()]
     return [
+        *words,
         structlog.dev.ConsoleRenderer(
             colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback, pad_event_to=0
-        )
+        ),
     ]
 
 

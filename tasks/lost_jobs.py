@@ -28,6 +28,8 @@ class _LostJob:
     worker_losses: int
     cancel_requested: bool
     expired: bool
+    project_id: str
+    request_id: str | None
 
 
 def release(*, alone: bool = False) -> int:
@@ -45,7 +47,14 @@ def release(*, alone: bool = False) -> int:
             requeued = [(job.id, job.attempt) for job in lost if job.id not in ending_ids]
             jobs.take_from_dead(connection, requeued)
         for job in lost:
-            log.warning("worker lost", action="worker_lost", job_id=job.id, attempt=job.attempt)
+            log.warning(
+                "worker lost",
+                action="worker_lost",
+                job_id=job.id,
+                project_id=job.project_id,
+                request_id=job.request_id,
+                attempt=job.attempt,
+            )
         if ended:
             job_limits.settle_ended(endings, ended)
             events.publish(events.ENDED, ended)
@@ -119,7 +128,7 @@ def _end_all(due: Select[str, int], ending: Callable[[str, int], jobs.Ending]) -
             return count
 
 
-def _lost_query(alone: bool) -> Select[str, int, int, bool, bool]:
+def _lost_query(alone: bool) -> Select[str, int, int, bool, bool, str, str | None]:
     return (
         select(
             Job.id,
@@ -127,6 +136,8 @@ def _lost_query(alone: bool) -> Select[str, int, int, bool, bool]:
             Job.worker_losses,
             Job.cancel_requested_at.is_not(None),
             Job.expires_at <= func.now(),
+            Job.project_id,
+            Job.request_id,
         )
         .join(Worker, Worker.id == Job.owner)
         .where(Job.status == JobStatus.IN_PROGRESS, dead(alone=alone))

@@ -5,10 +5,10 @@ from functools import cache
 from time import monotonic
 
 import structlog
-from redis import RedisError
 
 from tasks import redis_client
 from tasks.errors import ReplayGuardUnavailable
+from tasks.redis_library import RedisError
 from tasks.settings import settings
 
 _SWEEP_EVERY_SECONDS = 10.0

@@ -1,5 +1,6 @@
 """The outbox: queued rows that no broker has confirmed, or whose message the broker has lost."""
 
+import time
 from datetime import timedelta
 
 import structlog
@@ -12,6 +13,8 @@ from tasks.db import transaction
 from tasks.models import Job, JobStatus
 from tasks.queue import ConfirmedPublisher, queue_for
 from tasks.settings import settings
+from tasks.tracing import publishing
+from tasks.tracing.context import parse
 
 _BATCH = 500
 # Younger rows are still in the hands of the process that admitted them.
@@ -28,7 +31,7 @@ def relay() -> int:
     publisher: ConfirmedPublisher | None = None
     count = 0
     query = (
-        select(Job.id, Job.model)
+        select(Job.id, Job.model, Job.traceparent, Job.tracestate)
         .where(
             Job.status == JobStatus.QUEUED,
             Job.published_at.is_(None),
@@ -42,11 +45,14 @@ def relay() -> int:
     try:
         while True:
             with transaction() as connection:
-                rows = [(row.id, row.model) for row in connection.execute(query)]
+                rows = connection.execute(query).all()
                 if rows:
+                    begun_ns = time.time_ns()
                     publisher = publisher or ConfirmedPublisher()
-                    publisher.publish(rows)
-                    jobs.mark_published(connection, [job_id for job_id, _ in rows])
+                    publisher.publish([(row.id, row.model) for row in rows])
+                    traces = [(row.id, row.model, parse(row.traceparent, row.tracestate)) for row in rows]
+                    publishing.relayed(traces, begun_ns)
+                    jobs.mark_published(connection, [row.id for row in rows])
                     count += len(rows)
             if len(rows) < _BATCH:
                 return count

@@ -16,6 +16,7 @@ from tasks.broker import BrokerLeftAlone, guarded
 from tasks.db import transaction
 from tasks.errors import BrokerUnavailable, DatabaseUnavailable
 from tasks.settings import settings
+from tasks.tracing import publishing
 
 GENERATE_TASK = "tasks.generate.generate"
 
@@ -178,6 +179,7 @@ class BackgroundPublisher:
 
     def put(self, job_id: str, model: str) -> None:
         if self._pending.qsize() < _MOST_PENDING:
+            publishing.begin(job_id, model)
             self._pending.put((job_id, model))
 
     def _run(self) -> None:
@@ -185,13 +187,15 @@ class BackgroundPublisher:
             batch = self._next_batch()
             try:
                 self._publish(batch)
-            except BrokerLeftAlone:
+            except BrokerLeftAlone as error:
                 # The relay has them; a word for each would fill the log for as long as it lasts.
-                continue
+                publishing.end(_ids(batch), error)
             except (BrokerUnavailable, DatabaseUnavailable) as error:
+                publishing.end(_ids(batch), error)
                 log.warning("left to the relay", action="publish_deferred", jobs=len(batch), error=str(error))
                 self._reset()
-            except Exception:
+            except Exception as error:
+                publishing.end(_ids(batch), error)
                 log.exception("left to the relay", action="publish_failed", jobs=len(batch))
                 self._reset()
 
@@ -208,7 +212,8 @@ class BackgroundPublisher:
             if self._publisher is None:
                 self._publisher = ConfirmedPublisher()
             self._publisher.publish(batch)
-            self._confirmed += [job_id for job_id, _ in batch]
+            publishing.end(_ids(batch))
+            self._confirmed += _ids(batch)
             self._mark_at = self._mark_at or monotonic() + _MARK_AFTER_SECONDS
         # Marked in bulk, a little later: until then the relay leaves such young rows alone.
         if self._confirmed and monotonic() >= self._mark_at:
@@ -231,6 +236,10 @@ class BackgroundPublisher:
                 yield self._pending.get_nowait()
             except queue.Empty:
                 return
+
+
+def _ids(batch: Sequence[PublishedJob]) -> list[str]:
+    return [job_id for job_id, _ in batch]
 
 
 _background: BackgroundPublisher | None = None

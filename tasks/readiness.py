@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from time import monotonic
 
-from redis import RedisError
 from sqlalchemy import Connection, exists, select, text
 
 from tasks import broker, circuit, migrate, redis_client, scheduler_presence
@@ -14,6 +13,7 @@ from tasks.db import transaction
 from tasks.errors import BrokerUnavailable, DatabaseUnavailable, StorageUnavailable
 from tasks.live_workers import dead
 from tasks.models import Worker
+from tasks.redis_library import RedisError
 from tasks.settings import settings
 from tasks.storage import ObjectMissing, storage
 

@@ -2,11 +2,8 @@
 
 from functools import cache
 
-from redis import Redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
-
 from tasks.circuit import Circuit, circuit_of
+from tasks.redis_library import NoBackoff, Redis, Retry
 from tasks.settings import settings
 
 

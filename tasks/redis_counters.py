@@ -6,9 +6,8 @@ and changes all of them or none, whichever process asks.
 
 from collections.abc import Mapping, Sequence
 
-from redis import Redis
-
 from tasks.limit import Charge, Count
+from tasks.redis_library import Redis
 
 # KEYS: the counters, then the job's receipt where there is one.
 # ARGV: 1 with a receipt, then for each counter: cost, amount, window in milliseconds, 1 if to be settled.

@@ -1,6 +1,7 @@
 """Runs jobs on this process's engine: claim, generate, finish; and leaves in good order."""
 
 import threading
+import time
 from collections.abc import Callable
 from time import monotonic
 from typing import Protocol
@@ -19,6 +20,7 @@ from tasks.finisher import Finisher
 from tasks.flight import Flight, Flights, News, Running
 from tasks.keeper import Keeper
 from tasks.settings import settings
+from tasks.tracing import job_trace, recording
 from tasks.worker_identity import WorkerIdentity
 
 log = structlog.get_logger(__name__)
@@ -46,6 +48,7 @@ class JobRunner:
 
     def start(self) -> None:
         """Register as a worker; from now on jobs may be claimed. Waits for the database."""
+        recording.prepare("worker")
         backoff = Backoff()
         while True:
             try:
@@ -67,14 +70,15 @@ class JobRunner:
         Returns when the ending is committed, when the job is somebody else's, or, before RabbitMQ
         would close the channel, while it is still running: from then on the lease alone guards it.
         """
+        asked_ns = time.time_ns()
         with structlog.contextvars.bound_contextvars(job_id=job_id):
             job = self._claim(job_id)
             if job is None:
                 log.info("nothing to claim", action="claim_missed")
                 return
-            # Another one's, where that goes first.
-            structlog.contextvars.bind_contextvars(job_id=job.id)
-            flight = self._prepare(job)
+        # It may be another one, where that goes first.
+        with structlog.contextvars.bound_contextvars(**job.log_fields):
+            flight = self._prepare(job, asked_ns)
             self._take_off(flight)
             flight.landed.wait(settings().early_ack_seconds)
 
@@ -83,10 +87,14 @@ class JobRunner:
 
         From the claim on, the lease guards them, as it does every job.
         """
+        asked_ns = time.time_ns()
         claimed = self._claim_slice(slice_id)
-        for flight in [self._prepare(job) for job in claimed]:
+        for flight in [self._prepare(job, asked_ns) for job in claimed]:
             self._take_off(flight)
-        log.info("slice taken", action="slice_taken", slice_id=slice_id, lines=len(claimed))
+        batch_id = claimed[0].batch_id if claimed else None
+        log.info(
+            "slice taken", action="slice_taken", slice_id=slice_id, batch_id=batch_id, lines=len(claimed)
+        )
         return len(claimed)
 
     def lines_running(self) -> int:
@@ -142,8 +150,8 @@ class JobRunner:
                 self._leaving.wait(backoff.next_seconds())
         return []
 
-    def _prepare(self, job: jobs.ClaimedJob) -> Flight:
-        flight = Flight(job, listeners=set(job.listeners))
+    def _prepare(self, job: jobs.ClaimedJob, asked_ns: int) -> Flight:
+        flight = Flight(job, listeners=set(job.listeners), trace=job_trace.begin(job, asked_ns))
         self._flights.add(flight)
         self._broadcast.add_listeners(flight)
         return flight

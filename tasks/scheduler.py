@@ -21,6 +21,7 @@ from tasks.errors import BrokerUnavailable, DatabaseUnavailable, MailNotSent
 from tasks.metrics import exposition, server
 from tasks.metrics.maintenance import Outcome, count_run
 from tasks.metrics.platform import PlatformCollector
+from tasks.tracing import recording
 
 log = structlog.get_logger(__name__)
 
@@ -94,6 +95,7 @@ def main() -> int:
     """Run until SIGTERM or SIGINT."""
     logs.configure()
     server.start()
+    recording.prepare("scheduler")
     service = Service(app, scheduler_cls=InProcessScheduler)
 
     def stop(_signal: int, _frame: FrameType | None) -> None:

@@ -129,6 +129,11 @@ class Settings(BaseSettings):
     )
     log_level: str = "INFO"
     log_format: Literal["auto", "json", "text"] = "auto"
+    traces_endpoint: str | None = Field(
+        None, pattern=r"^https?://[^/]+", description="where traces go, by OTLP over HTTP"
+    )
+    traces_file: Path | None = Field(None, description="where they go as lines of JSON")
+    traces_sample_ratio: float = Field(1.0, ge=0, le=1, description="of the traces that begin here")
 
     default_max_tokens: int = Field(1024, ge=1)
     default_expires_in_seconds: int = Field(86_400, ge=1)
@@ -206,6 +211,11 @@ class Settings(BaseSettings):
     def secret_keys(self) -> tuple[str, ...]:
         """What secrets are encrypted with, the newest first; none where they are not."""
         return () if self.encryption_keys is None else _split(self.encryption_keys)
+
+    @property
+    def traced(self) -> bool:
+        """Whether traces are recorded."""
+        return self.traces_endpoint is not None or self.traces_file is not None
 
     def storage_location(self) -> str:
         """Where files lie, as fsspec understands it."""

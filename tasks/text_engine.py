@@ -1,12 +1,22 @@
 """Runs claimed jobs on the engine that generates: all outputs of a job as one."""
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Protocol
 
 from inference.choices import Choices, submit_choices
-from inference.request import GenerationRequest, Listener, Outcome, OutcomeStatus, Progress, TokenEvent, Usage
+from inference.request import (
+    GenerationRequest,
+    Listener,
+    Outcome,
+    OutcomeStatus,
+    Progress,
+    Timing,
+    TokenEvent,
+    Usage,
+)
 from tasks import generation
 from tasks.flight import News, Running
 from tasks.jobs import ClaimedJob, Ending
@@ -108,7 +118,21 @@ class RunningJob:
 
     def _end(self) -> None:
         outcomes = [outcome for _, outcome in sorted(self._outcomes.items())]
-        self._on_end(generation.ending(self._job, outcomes, _total(self._prompts)))
+        ending = generation.ending(self._job, outcomes, _total(self._prompts))
+        self._on_end(replace(ending, timing=_of_all(outcome.timing for outcome in outcomes)))
+
+
+def _of_all(timings: Iterable[Timing | None]) -> Timing | None:
+    """Several outputs as one: each moment is that of the first to come there, but for the end."""
+    known = [timing for timing in timings if timing is not None]
+    if not known:
+        return None
+    return Timing(
+        min(timing.arrived_at for timing in known),
+        min((timing.started_at for timing in known if timing.started_at is not None), default=None),
+        min((timing.first_token_at for timing in known if timing.first_token_at is not None), default=None),
+        max(timing.ended_at for timing in known),
+    )
 
 
 def _total(prompts: Sequence[Choices]) -> Usage:

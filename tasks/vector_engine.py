@@ -6,7 +6,7 @@ from time import monotonic
 from typing import Protocol
 
 from inference.embedding_request import EmbeddingListener, EmbeddingOutcome, EmbeddingRequest
-from inference.request import OutcomeStatus, Progress
+from inference.request import OutcomeStatus, Progress, Timing
 from tasks import generation
 from tasks.flight import News, Running
 from tasks.jobs import ClaimedJob, Ending
@@ -33,16 +33,20 @@ class VectorEngine:
 
     def run(self, job: ClaimedJob, on_news: News, on_end: Callable[[Ending], None]) -> Running:
         """Start a job; there is no news before its end. Raises InvalidGeneration, EngineStopped."""
+        arrived_at = monotonic()
+
+        def hear(outcome: EmbeddingOutcome) -> None:
+            timing = Timing(arrived_at, arrived_at, None, monotonic())
+            on_end(replace(vectors_ending(job, outcome), timing=timing))
+
         request = EmbeddingRequest(
             request_id=job.id,
             inputs=job.prompts,
             dimensions=job.request.get("dimensions"),
             priority=-job.rank,
-            deadline_seconds=monotonic() + job.time_left_seconds,
+            deadline_seconds=arrived_at + job.time_left_seconds,
         )
-        return _RunningEmbedding(
-            self._encoder.submit(request, lambda outcome: on_end(vectors_ending(job, outcome)))
-        )
+        return _RunningEmbedding(self._encoder.submit(request, hear))
 
 
 class _RunningEmbedding:

@@ -3,7 +3,7 @@
 from flask import Flask
 
 from tasks.settings import settings
-from web import auth, docs, errors, limits, metrics, requests
+from web import auth, docs, errors, limits, metrics, requests, tracing
 from web.api import (
     batches,
     billing,
@@ -36,6 +36,7 @@ def create_app(threads: int | None = None) -> Flask:
     # In this order: a request has an id before it is refused, and is counted for whoever sent it.
     metrics.install(app)
     requests.install(app)
+    tracing.install(app)
     errors.install(app)
     auth.install(app)
     limits.install(app)

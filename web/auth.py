@@ -3,6 +3,7 @@
 from typing import NoReturn
 
 from flask import Flask, g, request
+from structlog.contextvars import bind_contextvars
 
 from tasks import admin_keys, job_queries, keys, signatures
 from tasks import principal as principals
@@ -79,6 +80,7 @@ def _require_key() -> None:
         _refuse_admin_key(token)
     signed = signed_requests.signed_request()
     g.principal = keys.authenticate(token) if signed is None else signatures.authenticate(token, signed)
+    bind_contextvars(project_id=g.principal.project_id)
     principals.demand_address(g.principal, client_address())
     action = READ if request.method in _READING else WRITE
     principals.demand(g.principal, action, RESOURCES.get(request.blueprint or ""))

@@ -16,6 +16,7 @@ from tasks.embedded import Background, EmbeddedDatabase, start_background
 from tasks.errors import AuthenticationFailed
 from tasks.receipts import signing
 from tasks.settings import settings
+from tasks.tracing import recording
 from web.server import DrainingArbiter, DrainingWorker, Server
 
 _FEWEST_THREADS = 64
@@ -110,6 +111,7 @@ class _Running:
         if self._background is None:
             return
         self._background.stop()
+        recording.close()
         logging.shutdown()
         # This process is a fork: leaving normally would run its parent's exit handlers, Postgres's among
         # them, and wait for threads that have nothing left to do.

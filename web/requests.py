@@ -1,6 +1,7 @@
 """Every request's id, its headers of habit, and its one line in the log."""
 
 import time
+from functools import partial
 
 import structlog
 from flask import Flask, Response, g, request
@@ -11,6 +12,8 @@ from tasks.ids import new_id
 
 _CLIENT_REQUEST_ID = "X-Client-Request-Id"
 _MAX_CLIENT_REQUEST_ID_LENGTH = 512
+# Lines about such a request name what it is about.
+_NAMED = ("job_id", "batch_id")
 
 _HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -46,7 +49,8 @@ def _begin() -> None:
     g.request_id = new_id("req")
     # Threads are reused: nothing of the last request may colour this one's lines.
     clear_contextvars()
-    bind_contextvars(request_id=g.request_id)
+    named = request.view_args or {}
+    bind_contextvars(request_id=g.request_id, **{name: named[name] for name in _NAMED if name in named})
     client_request_id = _client_request_id()
     if client_request_id is not None:
         bind_contextvars(client_request_id=client_request_id)
@@ -70,14 +74,23 @@ def _finish(response: Response) -> Response:
     response.headers["openai-processing-ms"] = str(round(milliseconds))
     for name, value in _HEADERS.items():
         response.headers.setdefault(name, value)
-    log.info(
-        "request",
-        action="request",
+    write = partial(
+        _log,
+        g.started,
         method=request.method,
         # The template, not the path: it is what to group by.
         route=request.url_rule.rule if request.url_rule else None,
         status=response.status_code,
-        ms=round(milliseconds, 1),
         project_id=g.principal.project_id if "principal" in g else None,
     )
+    if response.is_streamed:
+        # When its client has had all of it, or is gone: that is how long it took.
+        response.call_on_close(write)
+    else:
+        write()
     return response
+
+
+def _log(started: float, **fields: object) -> None:
+    duration_ms = round((time.perf_counter() - started) * 1000, 1)
+    log.info("request", action="request", duration_ms=duration_ms, **fields)

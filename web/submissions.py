@@ -1,6 +1,7 @@
 """Submitting a job for the request that is being served, with what its answer says of limits."""
 
 from flask import Response, after_this_request
+from structlog.contextvars import bind_contextvars
 
 from tasks import admission, retry_after
 from tasks.admission import Submission
@@ -30,6 +31,7 @@ def submit(plan: JobPlan, **known: str) -> Submission:
     except TooManyJobs:
         _tell_when_some_have_ended(plan)
         raise
+    bind_contextvars(job_id=submission.job.id)
     standing.note(submission.standings)
     return submission
 

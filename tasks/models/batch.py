@@ -30,6 +30,8 @@ class Batch(Base):
     id: Mapped[PrimaryId]
     project_id: Mapped[Id] = mapped_column(ForeignKey("projects.id"))
     api_key_id: Mapped[Id | None] = mapped_column(ForeignKey("api_keys.id"))
+    traceparent: Mapped[str | None] = mapped_column(comment="W3C Trace Context; null: not traced")
+    tracestate: Mapped[str | None] = mapped_column(comment="what its caller's tracer adds")
     endpoint: Mapped[str]
     model: Mapped[str | None] = mapped_column(comment="known once validated")
     input_file_id: Mapped[Id]

@@ -118,6 +118,8 @@ class Job(Base):
     project_id: Mapped[Id] = mapped_column(ForeignKey("projects.id"))
     api_key_id: Mapped[Id | None] = mapped_column(ForeignKey("api_keys.id"))
     request_id: Mapped[str | None]
+    traceparent: Mapped[str | None] = mapped_column(comment="W3C Trace Context; null: not traced")
+    tracestate: Mapped[str | None] = mapped_column(comment="what its caller's tracer adds")
     endpoint: Mapped[str] = mapped_column(server_default="/v1/jobs")
     type: Mapped[str]
     model: Mapped[str] = mapped_column(ForeignKey("models.name"))

@@ -185,7 +185,8 @@ def live_server() -> Iterator[LiveServer]:
         data_dir.mkdir()
         # Webhooks come back to the tests themselves.
         here = {"TOKENMILL_WEBHOOK_ALLOW_HTTP": "1", "TOKENMILL_WEBHOOK_ALLOW_PRIVATE_ADDRESSES": "1"}
-        server = LiveServer(data_dir, **QUICK | here)
+        # All that can be logged, for the test that looks for what must not be.
+        server = LiveServer(data_dir, **QUICK | here, TOKENMILL_LOG_LEVEL="DEBUG")
         try:
             yield server.wait_until_ready()
         finally:

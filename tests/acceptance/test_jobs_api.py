@@ -1,5 +1,6 @@
 """The jobs API from outside, with the real model behind it."""
 
+import json
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from typing import Any
@@ -215,12 +216,15 @@ def test_documentation_is_served(live_server: LiveServer) -> None:
     assert "swagger-ui-bundle.js" in page.text
 
 
-def test_no_prompt_and_no_key_is_ever_logged(live_server: LiveServer) -> None:
+def test_no_prompt_no_output_and_no_key_is_ever_logged(live_server: LiveServer) -> None:
     secret = uuid4().hex
-    job = live_server.submit(prompt=f"{secret} {COUNTING}", max_tokens=2, metadata={"note": secret})
-    live_server.job(job["id"], wait=60)
+    job = live_server.submit(prompt=f"{secret} {COUNTING}", max_tokens=24, metadata={"note": secret})
+    output = live_server.ended(job["id"])["output"]["text"]
     live_server.http.post("/v1/jobs", json={"type": "chat", "model": secret, "prompt": secret})
     log = live_server.log
     assert '"route": "/v1/jobs"' in log
+    assert '"level": "debug"' in log
     assert secret not in log
+    assert len(output) > 20
+    assert json.dumps(output).strip('"') not in log
     assert live_server.key not in log

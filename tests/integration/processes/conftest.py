@@ -92,7 +92,14 @@ def standing(
     url = postgres_server.create_database(f"test_{uuid.uuid4().hex}", template=template_database)
     prefix = f"{rabbitmq.queue_prefix}-{uuid.uuid4().hex[:6]}"
     folder = tmp_path_factory.mktemp("standing")
-    with Platform(folder, database_url=url, broker_url=rabbitmq.url, queue_prefix=prefix, **QUICK) as started:
+    with Platform(
+        folder,
+        database_url=url,
+        broker_url=rabbitmq.url,
+        queue_prefix=prefix,
+        traces_file=folder / "traces",
+        **QUICK,
+    ) as started:
         with_key(started)
         scheduler_port, worker_port = free_ports(2)
         started.start_web(web_processes=2)

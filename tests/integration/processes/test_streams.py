@@ -16,6 +16,7 @@ from tests.integration.processes.event_source import EventSource, open_and_never
 from tests.services.platform import Platform
 from tests.services.postgres import PostgresServer
 from tests.services.rabbitmq import RabbitMQServer
+from tests.services.traces import Step, by_name, parent_id, read_steps, service, span_id
 from tests.unit.tasks.metrics.samples import Page
 
 # Each starts several processes, one after the other, on a machine that may be busy.
@@ -58,6 +59,42 @@ def test_events_are_the_tokens_as_they_come_then_the_ended_job(standing: Platfor
         assert source.status == 204
     with follow(standing, job["id"], "150") as source:
         assert [piece["position"] for piece in tokens(source.events())] == list(range(151, 161))
+
+
+def test_trace_of_a_stream_leads_from_its_request_through_the_worker(standing: Platform) -> None:
+    trace_id, caller = uuid.uuid4().hex, "00f067aa0ba902b7"
+    body = {"model": LONG["model"], "prompt": LONG["prompt"], "max_tokens": 20, "stream": True}
+    sent = {"traceparent": f"00-{trace_id}-{caller}-01"}
+    answer = standing.request("POST", "/v1/completions", json=body, headers=sent)
+    file = Path(standing.environment["TOKENMILL_TRACES_FILE"])
+    steps = wait_for_trace(file, trace_id)
+    request, job = steps["POST /v1/completions"], steps["job"]
+    assert answer.headers["traceparent"] == f"00-{trace_id}-{span_id(request)}-01"
+    parents = {name: parent_id(step) for name, step in steps.items()}
+    assert parents == {
+        "POST /v1/completions": caller,
+        **dict.fromkeys(("admit", "publish", "queue", "job"), span_id(request)),
+        **dict.fromkeys(("claim", "wait", "prefill", "decode", "commit"), span_id(job)),
+    }
+    of_web = {"POST /v1/completions", "admit", "publish"}
+    assert {name for name, step in steps.items() if service(step) == "tokenmill-web"} == of_web
+    in_order = [
+        steps[name]["end_time"] for name in ("admit", "queue", "claim", "prefill", "decode", "commit")
+    ]
+    assert in_order == sorted(in_order)
+    assert job["attributes"]["gen_ai.usage.output_tokens"] == 20
+    assert str(LONG["prompt"]) not in repr(steps)
+    for log in file.parent.glob("w*.log"):
+        assert f"trace_id={trace_id}" in log.read_text(), log
+
+
+def wait_for_trace(file: Path, trace_id: str) -> dict[str, Step]:
+    """The steps of a trace, once its request and its job are over."""
+    until = time.monotonic() + 60
+    while not {"job", "POST /v1/completions", "publish"} <= set(steps := by_name(read_steps(file), trace_id)):
+        assert time.monotonic() < until, steps
+        time.sleep(0.1)
+    return steps
 
 
 def test_web_process_killed_mid_stream_and_the_client_goes_on_at_another(

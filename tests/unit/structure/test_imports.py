@@ -48,7 +48,8 @@ class WithoutTorch:
         return None if name.partition(".")[0] in {TORCH!r} else self.finder.find_spec(name, path, target)
 
 sys.meta_path[:] = [WithoutTorch(finder) for finder in sys.meta_path]
-import web.app
+from web.app import create_app
+assert create_app().test_client().get("/healthz").status_code == 200
 print("\\n".join(sys.modules))
 """
 
@@ -132,7 +133,9 @@ def test_only_the_worker_reaches_the_engine() -> None:
     assert chains == []
 
 
-def test_the_web_app_starts_where_torch_is_not_installed() -> None:
+@cache
+def loaded_by_the_web_app() -> set[str]:
+    """The modules of a process that has served a request without torch."""
     done = subprocess.run(
         [sys.executable, "-c", IMPORT_WITHOUT_TORCH],
         capture_output=True,
@@ -142,4 +145,12 @@ def test_the_web_app_starts_where_torch_is_not_installed() -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert engine_side().isdisjoint(done.stdout.split())
+    return set(done.stdout.split())
+
+
+def test_the_web_app_serves_where_torch_is_not_installed() -> None:
+    assert engine_side().isdisjoint(loaded_by_the_web_app())
+
+
+def test_no_tracer_is_loaded_where_tracing_is_off() -> None:
+    assert not [name for name in loaded_by_the_web_app() if name.startswith("opentelemetry")]

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
-from tasks import logs
+from tasks import log_fields, logs
 from tests.unit.web.conftest import Configure
 
 
@@ -93,3 +93,39 @@ def test_traceback_never_shows_local_variables(
     printed = capsys.readouterr().err
     assert "7 letters" in printed or "8 letters" in printed
     assert "squirrel" not in printed
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_personal_data_in_an_error_is_not_in_its_line(
+    configure: Configure, capsys: pytest.CaptureFixture[str], form: str
+) -> None:
+    configure(log_format=form)
+    logs.configure()
+    try:
+        raise RuntimeError("no mailbox jo@example.com, call +49 171 1234567")
+    except RuntimeError as error:
+        structlog.get_logger("tasks.v").exception("failed", action="failed", error=str(error))
+        logging.getLogger("some.library").exception("for %s", "4111 1111 1111 1111")
+    printed = capsys.readouterr().err
+    assert printed.count("RuntimeError: no mailbox [email], call [phone]") == 2
+    assert "[card]" in printed
+    assert not [data for data in ("jo@", "1234567", "4111") if data in printed]
+
+
+def test_line_of_the_engine_says_whose_job_it_is_about(
+    configure: Configure, capsys: pytest.CaptureFixture[str]
+) -> None:
+    configure(log_format="json")
+    logs.configure()
+    fields = {"job_id": "job_1", "request_id": "req_1", "project_id": "proj_1", "trace_id": "4bf9"}
+    log_fields.remember("job_1", fields)
+    failed = {"action": "request_failed", "request_id": "job_1/0:2"}
+    logging.getLogger("inference.batch").error("request failed", extra=failed)
+    structlog.get_logger("tasks.u").info("tokens come", action="tokens", job_id="job_1")
+    log_fields.forget("job_1")
+    logging.getLogger("inference.batch").error("request failed", extra=failed)
+    first, second, third = lines(capsys)
+    assert first.items() >= fields.items()
+    assert second.items() >= fields.items()
+    assert third["job_id"] == "job_1"
+    assert "project_id" not in third

@@ -1,8 +1,9 @@
 import pytest
 import structlog
+from flask import Response
 from flask.testing import FlaskClient
 
-from tests.unit.web.conftest import AUTHORIZED
+from tests.unit.web.conftest import AUTHORIZED, MakeApp
 
 
 def test_every_request_has_an_id_of_its_own_and_a_time(client: FlaskClient) -> None:
@@ -48,7 +49,25 @@ def test_request_is_logged_by_route_and_never_by_content(
     assert (first["method"], first["route"], first["status"]) == ("POST", "/v1/jobs", 400)
     assert (first["project_id"], first["client_request_id"]) == ("proj_1", "mine-1")
     assert first["request_id"].startswith("req_")
+    assert 0 <= first["duration_ms"] < 60_000
     assert "client_request_id" not in second
     assert second["route"] is None
     assert "squirrel" not in repr(lines)
     assert "tm-valid" not in repr(lines)
+
+
+def test_line_of_a_stream_comes_when_its_client_has_had_it(
+    make_app: MakeApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from web import requests
+
+    app = make_app()
+    app.add_url_rule("/stream/<job_id>", "health.stream", lambda job_id: Response(iter(["a", "b"])))
+    with structlog.testing.capture_logs(processors=[structlog.contextvars.merge_contextvars]) as lines:
+        monkeypatch.setattr(requests, "log", structlog.get_logger())
+        response = app.test_client().get("/stream/job_1", buffered=False)
+        assert lines == []
+        assert response.get_data() == b"ab"
+        response.close()
+    (line,) = lines
+    assert (line["route"], line["job_id"], line["status"]) == ("/stream/<job_id>", "job_1", 200)

@@ -1,0 +1,1 @@
+"""Traces: what became of a request, from its first byte to its bill, across processes."""
