@@ -87,6 +87,7 @@ class Finisher:
         # First, so that whoever learns of an end finds room for the next.
         job_limits.settle_ended([ending for flight, ending in ours if flight.job.batch_id is None], ended)
         for flight, ending in batch:
+            flight.ended_as = ending if ending.job_id in ended else None
             self._flights.remove(flight)
             flight.landed.set()
             action = "job_ended" if ending.job_id in ended else "job_end_fenced"

@@ -14,7 +14,7 @@ from typing import Any
 import structlog
 from celery.beat import ScheduleEntry, Scheduler, Service
 
-from tasks import logs, maintenance
+from tasks import db, logs, maintenance
 from tasks.app import app
 from tasks.errors import BrokerUnavailable, DatabaseUnavailable, MailNotSent
 
@@ -81,6 +81,7 @@ class SchedulerThread:
 def main() -> int:
     """Run until SIGTERM or SIGINT."""
     logs.configure()
+    db.name_process("scheduler")
     service = Service(app, scheduler_cls=InProcessScheduler)
 
     def stop(_signal: int, _frame: FrameType | None) -> None:
