@@ -39,13 +39,12 @@ class ShownTasks:
 
     def received(self, job_id: str) -> list[TaskEvent]:
         """A worker has the job's message."""
-        return [_event("received", job_id, name=self._job_name, args=f"('{job_id}',)", kwargs="{}", retries=0)]
+        return [_event("received", job_id, retries=0, **self._named(job_id))]
 
     def started(self, flight: Flight) -> list[TaskEvent]:
         """The job was claimed. Its message may yet be to come: another's was leave to run it."""
         job = flight.job
-        named = {"name": self._job_name, "args": f"('{job.id}',)", "kwargs": "{}"}
-        return [_event("started", job.id, retries=job.attempt - 1, **named)]
+        return [_event("started", job.id, retries=job.attempt - 1, **self._named(job.id))]
 
     def slice_started(self, slice_id: str, flights: Sequence[Flight]) -> list[TaskEvent]:
         """The slice's lines were claimed. One without lines left is nothing to show."""
@@ -75,6 +74,9 @@ class ShownTasks:
     def ended_unclaimed(self, job_id: str, status: JobStatus) -> list[TaskEvent]:
         """The job had ended before its message came."""
         return [_revoked(job_id, status)] if status in _REVOKED else []
+
+    def _named(self, job_id: str) -> dict[str, str]:
+        return {"name": self._job_name, "args": f"('{job_id}',)", "kwargs": "{}"}
 
     def _line_gone(self, run: _Slice, flight: Flight) -> list[TaskEvent]:
         run.lines -= 1

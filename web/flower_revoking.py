@@ -23,7 +23,7 @@ class RevokeJob(ControlHandler):
     async def post(self, task_id: str) -> None:
         """Cancel a job, or say why that can't be."""
         if self.application.options.read_only:
-            raise web.HTTPError(HTTPStatus.FORBIDDEN, "Flower is read-only: it was started without a password.")
+            raise web.HTTPError(HTTPStatus.FORBIDDEN, "Without a password Flower only shows.")
         try:
             said = await asyncio.get_running_loop().run_in_executor(None, revoking.revoke, task_id)
         except TokenmillError as error:

@@ -47,7 +47,8 @@ _SPENT = text("""
         (SELECT coalesce(sum(held_usd), 0) FROM spend) AS held_usd
     FROM usage_days WHERE start >= date_trunc('month', now(), 'UTC')
 """)
-_NEAR = text(f"""
+_NEAR = text(
+    f"""
     WITH limits AS (
         SELECT subject_kind || ':' || coalesce(projects.name, subject_id) AS subject, hard_usd AS limit_usd,
             held_usd + spent_usd AS used_usd
@@ -63,4 +64,5 @@ _NEAR = text(f"""
     WHERE used_usd >= limit_usd * :near
     ORDER BY used_usd / limit_usd DESC, subject
     LIMIT :most
-""")
+"""  # noqa: S608 - our own text
+)

@@ -1,10 +1,10 @@
 """The workers: those that live, and those that died lately."""
 
 from dataclasses import dataclass
-from datetime import timedelta
-from typing import Any
+from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, Connection, Float, cast, func, select
+from sqlalchemy.orm import InstrumentedAttribute
 
 from tasks.live_workers import dead
 from tasks.models import Job, JobStatus, Worker
@@ -59,5 +59,5 @@ def read_workers(connection: Connection) -> list[WorkerStatus]:
     return [WorkerStatus(**row) for row in connection.execute(query).mappings()]
 
 
-def _seconds_since(moment: ColumnElement[Any]) -> ColumnElement[float]:
+def _seconds_since(moment: InstrumentedAttribute[datetime]) -> ColumnElement[float]:
     return cast(func.extract("epoch", func.now() - moment), Float)

@@ -48,7 +48,7 @@ def _check(no_auth: bool) -> None:
         raise click.UsageError("--no-auth is for this machine only: listen on 127.0.0.1.")
     if not no_auth and settings().flower_credentials() is None:
         raise click.UsageError(
-            "Flower needs a password in TOKENMILL_FLOWER_PASSWORD, or --no-auth to only look, on this machine."
+            "Flower needs a password in TOKENMILL_FLOWER_PASSWORD, or --no-auth on this machine."
         )
 
 

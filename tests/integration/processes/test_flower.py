@@ -139,7 +139,7 @@ def test_slice_of_a_batch_is_shown_with_its_batch(
     platform.wait_for_end(batch.id)
     until = time.monotonic() + 20
     while True:
-        tasks = flower.http.get("/api/tasks", params={"type": f"batch slice of {MODEL}"}).json()
+        tasks = flower.http.get("/api/tasks", params={"taskname": f"batch slice of {MODEL}"}).json()
         if [one["state"] for one in tasks.values()] == ["SUCCESS"]:
             break
         assert time.monotonic() < until, tasks

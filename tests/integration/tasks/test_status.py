@@ -10,6 +10,7 @@ from tasks.admission import Submission
 from tasks.budget_subject import Subject, SubjectKind
 from tasks.keys import Principal
 from tasks.models import JobStatus
+from tasks.settings import settings
 from tasks.status import platform
 from tasks.status.platform import PlatformStatus
 from tasks.status.queues import QueueStatus
@@ -46,11 +47,12 @@ def test_empty_platform_has_every_part_with_nothing_in_it() -> None:
 
 
 def test_queues_count_what_waits_and_runs_by_tier(submit_job: Submit) -> None:
-    for tier in ("default", "default", "default", "priority"):
-        submit_job(service_tier=tier)
+    for _ in range(4):
+        submit_job()
     change(
         "UPDATE jobs SET created_at = now() - interval '90 seconds' WHERE id = (SELECT min(id) FROM jobs)",
-        "UPDATE jobs SET status = 'in_progress', owner = 'w' WHERE id = (SELECT max(id) FROM jobs)",
+        "UPDATE jobs SET status = 'in_progress', owner = 'w', service_tier = 'priority', rank = 0"
+        " WHERE id = (SELECT max(id) FROM jobs)",
     )
     status = look()
     assert [one.tier for one in status.queues] == ["priority", "default"]
@@ -131,22 +133,24 @@ def test_spend_has_what_was_charged_what_is_held_and_limits_that_are_near(
     assert look().spend.near_limits == []
 
 
-def test_workers_are_alive_dead_or_gone() -> None:
-    alive, dead, gone = (
-        WorkerIdentity(model=MODEL, quantization="int8", slots=4, device="cuda:0") for _ in range(3)
+def test_workers_are_alive_dead_or_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    # For so long a database that has just started takes nobody for dead.
+    monkeypatch.setenv("TOKENMILL_LEASE_SECONDS", "0.1")
+    settings.cache_clear()
+    dead, alive, gone = (
+        WorkerIdentity(model=MODEL, quantization="int8", slots=slots, device="cuda:0") for slots in (1, 2, 3)
     )
     for one in (alive, dead, gone):
         one.register()
     gone.withdraw()
     change(
-        f"UPDATE workers SET lease_expires_at = now() - interval '1 s' WHERE id = '{dead.id}'",
-        # It says nothing of the dead in its first moments.
-        "UPDATE workers SET created_at = now() - interval '1 hour'",
+        "UPDATE workers SET lease_expires_at = now() + interval '1 hour' WHERE slots = 2",
+        "UPDATE workers SET lease_expires_at = now() - interval '1 s' WHERE slots = 1",
     )
     shown = {one.id: one for one in look().workers}
     assert set(shown) == {alive.id, dead.id}
     assert shown[alive.id].alive
-    assert (shown[alive.id].device, shown[alive.id].slots, shown[alive.id].in_flight) == ("cuda:0", 4, 0)
+    assert (shown[alive.id].device, shown[alive.id].slots, shown[alive.id].in_flight) == ("cuda:0", 2, 0)
     for one in (alive, dead):
         one.withdraw()
 

@@ -20,7 +20,7 @@ JOB = ClaimedJob(
     rank=1,
     request={"prompt": "a secret"},
     prompts=((1, 2),),
-    sampling=Sampling(SamplingParams()),
+    sampling=Sampling(SamplingParams(max_tokens=8)),
     deadline_in_seconds=60.0,
 )
 
