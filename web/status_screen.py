@@ -57,7 +57,7 @@ def _workers(workers: Sequence[WorkerStatus]) -> RenderableType:
         )
         for one in workers
     ]
-    return _table(("model", "on", "busy", "process", "up", "seen"), rows, "none is running")
+    return _table(("model", "on", "jobs/slots", "process", "up", "seen"), rows, "none is running")
 
 
 def _processes(status: PlatformStatus) -> RenderableType:
