@@ -164,9 +164,24 @@ def test_processes_are_those_that_are_connected_and_named(monkeypatch: pytest.Mo
     assert (shown.kind, shown.connections) == ("scheduler", 1)
 
 
-def test_jobs_no_broker_has_and_deliveries_that_are_due_are_backlogs(submit_job: Submit) -> None:
+def test_jobs_that_no_broker_has_are_a_backlog(submit_job: Submit, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tasks.queue.publish_soon", lambda job_id, model: None)
     submit_job()
-    change("UPDATE jobs SET published_at = NULL, created_at = now() - interval '40 seconds'")
+    assert look().outbox.waiting == 0, "this process has only just had it"
+    change("UPDATE jobs SET created_at = now() - interval '40 seconds'")
     outbox = look().outbox
     assert outbox.waiting == 1
     assert 40 <= (outbox.oldest_seconds or 0) < 60
+
+
+def test_deliveries_that_are_due_are_a_backlog_and_later_tries_are_not(principal: Principal) -> None:
+    change(
+        "INSERT INTO webhook_endpoints (id, project_id, name, url, event_types, secret, secret_hint)"
+        " SELECT 'e', id, 'n', 'https://x', '{}', '', '' FROM projects",
+        "INSERT INTO webhook_deliveries (id, endpoint_id, event_id, event_type, body, next_attempt_at)"
+        " VALUES ('d1', 'e', 'v', 't', '', now() - interval '30 seconds'),"
+        " ('d2', 'e', 'v', 't', '', now() + interval '1 hour')",
+    )
+    webhooks = look().webhooks
+    assert webhooks.waiting == 1
+    assert 30 <= (webhooks.oldest_seconds or 0) < 60
