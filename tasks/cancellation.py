@@ -1,6 +1,6 @@
 """Cancelling: at once while queued, at the next token while running."""
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select
 
 from tasks import events, job_limits, job_queries, jobs
 from tasks.db import transaction
@@ -19,11 +19,22 @@ def cancel_job(project_id: str, job_id: str) -> JobRecord:
         JobNotFound: also for another project's job.
         JobAlreadyEnded: it has completed, failed or expired.
     """
+    _cancel(job_id, Job.project_id == project_id, Job.deleted_at.is_(None))
+    return job_queries.get_job(project_id, job_id)
+
+
+def cancel_any_job(job_id: str) -> JobStatus:
+    """As ``cancel_job``, for the operator: a job of any project. Returns the status that it had.
+
+    Raises JobNotFound, JobAlreadyEnded.
+    """
+    return _cancel(job_id)
+
+
+def _cancel(job_id: str, *conditions: ColumnElement[bool]) -> JobStatus:
     query = (
         select(Job.status, Job.attempt)
-        .where(
-            Job.project_id == project_id, Job.id == job_id, Job.deleted_at.is_(None), Job.batch_id.is_(None)
-        )
+        .where(Job.id == job_id, Job.batch_id.is_(None), *conditions)
         .with_for_update()
     )
     with transaction() as connection:
@@ -42,7 +53,7 @@ def cancel_job(project_id: str, job_id: str) -> JobRecord:
         events.publish(events.ENDED, [job_id])
     elif status is JobStatus.IN_PROGRESS:
         events.publish(events.CANCEL, [job_id])
-    return job_queries.get_job(project_id, job_id)
+    return status
 
 
 def _cancelled(job_id: str, attempt: int) -> jobs.Ending:

@@ -1,5 +1,7 @@
 """Connections to Postgres: one pool per process, short transactions, one error when it is away."""
 
+import os
+import socket
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -24,12 +26,24 @@ _BUSY = "The database has no connection free; nothing was changed. Try again sho
 
 _after_commit: WeakKeyDictionary[Connection, list[Callable[[], None]]] = WeakKeyDictionary()
 
+PROCESS_NAME = r"tokenmill (?P<kind>[a-z]+) (?P<process_id>\d+)@(?P<hostname>.*)"
+"""What connections are called, in Postgres's own list of them."""
+# Postgres cuts off what is longer.
+_LONGEST_NAME = 63
+_kind = "command"
+
+
+def name_process(kind: str) -> None:
+    """Say which of the platform's processes this is. Called before it connects."""
+    global _kind
+    _kind = kind
+
 
 def connect_arguments() -> dict[str, object]:
     """What libpq is told. Keepalives notice a vanished server within half a minute."""
     return {
         "connect_timeout": settings().database_connect_timeout_seconds,
-        "application_name": "tokenmill",
+        "application_name": f"tokenmill {_kind} {os.getpid()}@{socket.gethostname()}"[:_LONGEST_NAME],
         "options": f"-c statement_timeout={settings().database_statement_timeout_seconds * 1000}"
         " -c lock_timeout=10s -c idle_in_transaction_session_timeout=60s -c timezone=UTC",
         "keepalives_idle": 10,

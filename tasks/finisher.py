@@ -92,6 +92,7 @@ class Finisher:
             committed = ending.job_id in ended
             if flight.trace is not None:
                 flight.trace.end(ending, committed=committed, commit_begun_ns=begun_ns)
+            flight.ended_as = ending if committed else None
             self._flights.remove(flight)
             flight.landed.set()
             action = "job_ended" if committed else "job_end_fenced"

@@ -3,11 +3,12 @@
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from time import monotonic
 from typing import Protocol
 
 from inference.request import Progress, TokenEvent
 from tasks import log_fields
-from tasks.jobs import ClaimedJob
+from tasks.jobs import ClaimedJob, Ending
 from tasks.tracing.job_trace import JobTrace
 
 
@@ -30,12 +31,15 @@ class Flight:
 
     ``landed`` is set once nothing more has to be done for it here: its ending is committed, or it
     belongs to somebody else. ``given_up`` means that its outcome is no longer ours to write.
+    ``ended_as`` is the ending as committed.
     """
 
     job: ClaimedJob
     running: Running | None = None
     landed: threading.Event = field(default_factory=threading.Event)
     given_up: bool = False
+    ended_as: Ending | None = None
+    begun_at: float = field(default_factory=monotonic)
     saved_tokens: int = 0
     listeners: set[str] = field(default_factory=set)
     trace: JobTrace | None = None
@@ -61,9 +65,10 @@ class Flight:
 
 
 class Flights:
-    """A thread-safe set of flights, one per job."""
+    """A thread-safe set of flights, one per job. ``on_gone`` is called with each that leaves it."""
 
-    def __init__(self) -> None:
+    def __init__(self, on_gone: Callable[[Flight], None] = lambda _: None) -> None:
+        self._on_gone = on_gone
         self._lock = threading.Lock()
         self._by_job: dict[str, Flight] = {}
         self._lines = 0
@@ -96,4 +101,6 @@ class Flights:
     def _forget(self, job_id: str) -> None:
         log_fields.forget(job_id)
         flight = self._by_job.pop(job_id, None)
-        self._lines -= flight is not None and flight.job.batch_id is not None
+        if flight is not None:
+            self._lines -= flight.job.batch_id is not None
+            self._on_gone(flight)

@@ -104,7 +104,9 @@ class ConfirmedPublisher:
         return connection
 
     def _send(self, job_id: str, model: str) -> None:
-        task = self._app.amqp.as_task_v2(job_id, GENERATE_TASK, args=(job_id,), ignore_result=True)
+        task = self._app.amqp.as_task_v2(
+            job_id, GENERATE_TASK, args=(job_id,), ignore_result=True, shadow=f"job of {model}"
+        )
         # As `send_task` does it, less the routing and the signals, which take longer than the rest.
         self._put(queue_for(model), task.body, headers=task.headers, **task.properties)
 

@@ -20,6 +20,7 @@ from tasks.finisher import Finisher
 from tasks.flight import Flight, Flights, News, Running
 from tasks.keeper import Keeper
 from tasks.settings import settings
+from tasks.task_events import TaskEvents
 from tasks.tracing import job_trace, recording
 from tasks.worker_identity import WorkerIdentity
 
@@ -34,12 +35,16 @@ class JobEngine(Protocol):
 
 
 class JobRunner:
-    """One per worker process. ``run`` is called by many task threads at once."""
+    """One per worker process. ``run`` is called by many task threads at once.
 
-    def __init__(self, engine: JobEngine, identity: WorkerIdentity) -> None:
+    ``node`` is the worker's name among Celery's, for those who watch.
+    """
+
+    def __init__(self, engine: JobEngine, identity: WorkerIdentity, node: str | None = None) -> None:
         self._engine = engine
         self._identity = identity
-        self._flights = Flights()
+        self._task_events = TaskEvents(identity.model, node)
+        self._flights = Flights(on_gone=self._task_events.gone)
         self._finisher = Finisher(self._flights)
         self._keeper = Keeper(identity, self._flights)
         self._listener = events.EventListener(self._hear)
@@ -59,6 +64,7 @@ class JobRunner:
                     "waiting for the database", action="register_deferred", error=type(error).__name__
                 )
                 backoff.sleep()
+        self._task_events.start()
         self._finisher.start()
         self._keeper.start()
         self._broadcast.start()
@@ -72,13 +78,17 @@ class JobRunner:
         """
         asked_ns = time.time_ns()
         with structlog.contextvars.bound_contextvars(job_id=job_id):
+            self._task_events.received(job_id)
             job = self._claim(job_id)
+            if job is None or job.id != job_id:
+                self._task_events.unclaimed(job_id)
             if job is None:
                 log.info("nothing to claim", action="claim_missed")
                 return
         # It may be another one, where that goes first.
         with structlog.contextvars.bound_contextvars(**job.log_fields):
             flight = self._prepare(job, asked_ns)
+            self._task_events.started(flight)
             self._take_off(flight)
             flight.landed.wait(settings().early_ack_seconds)
 
@@ -89,7 +99,9 @@ class JobRunner:
         """
         asked_ns = time.time_ns()
         claimed = self._claim_slice(slice_id)
-        for flight in [self._prepare(job, asked_ns) for job in claimed]:
+        flights = [self._prepare(job, asked_ns) for job in claimed]
+        self._task_events.slice_started(slice_id, flights)
+        for flight in flights:
             self._take_off(flight)
         batch_id = claimed[0].batch_id if claimed else None
         log.info(
@@ -121,6 +133,7 @@ class JobRunner:
         self._keeper.stop()
         self._finisher.stop(timeout_seconds=10)
         self._broadcast.stop()
+        self._task_events.stop()
         try:
             self._identity.withdraw()
         except (DatabaseUnavailable, DBAPIError) as error:
@@ -181,6 +194,7 @@ class JobRunner:
         except (DatabaseUnavailable, DBAPIError) as error:
             log.warning("could not hand back", action="hand_back_failed", error=type(error).__name__)
         for flight in flights:
+            self._task_events.handed_back(flight)
             flight.give_up()
             self._flights.remove(flight)
 

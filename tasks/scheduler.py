@@ -15,7 +15,7 @@ from typing import Any
 import structlog
 from celery.beat import ScheduleEntry, Scheduler, Service
 
-from tasks import logs, maintenance
+from tasks import db, logs, maintenance
 from tasks.app import app
 from tasks.errors import BrokerUnavailable, DatabaseUnavailable, MailNotSent
 from tasks.metrics import exposition, server
@@ -94,6 +94,7 @@ class SchedulerThread:
 def main() -> int:
     """Run until SIGTERM or SIGINT."""
     logs.configure()
+    db.name_process("scheduler")
     server.start()
     recording.prepare("scheduler")
     service = Service(app, scheduler_cls=InProcessScheduler)

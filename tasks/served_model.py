@@ -22,25 +22,29 @@ log = structlog.get_logger(__name__)
 
 
 class ServedModel:
-    """Loaded, warmed up and registered when it has been made, so ready means ready."""
+    """Loaded, warmed up and registered when it has been made, so ready means ready.
 
-    def __init__(self, spec: ModelSpec, on_fatal: OnFatal) -> None:
+    ``node`` is the worker's name among Celery's.
+    """
+
+    def __init__(self, spec: ModelSpec, on_fatal: OnFatal, node: str) -> None:
         log.info("loading model", action="model_loading", model=spec.name)
         self._model = spec.name
         self._engine: Engine | Encoder
         if spec.task == "embed":
-            quantization, job_engine = self._start_encoder(spec, on_fatal)
+            quantization, device, job_engine = self._start_encoder(spec, on_fatal)
         else:
-            quantization, job_engine = self._start_engine(spec, on_fatal)
+            quantization, device, job_engine = self._start_engine(spec, on_fatal)
         log.info("model ready", action="model_ready", model=spec.name, quantization=quantization)
         engines.watch(spec.name, self._engine.stats)
         identity = WorkerIdentity(
             model=spec.name,
             quantization=quantization,
             slots=settings().worker_slots,
+            device=device,
             system_fingerprint=fingerprint(spec, quantization),
         )
-        self.runner = JobRunner(job_engine, identity)
+        self.runner = JobRunner(job_engine, identity, node)
         self.runner.start()
         self._slices = SliceConsumer(slice_queue_for(spec.name), self.runner, settings().worker_slots)
         self._slices.start()
@@ -51,7 +55,7 @@ class ServedModel:
         engines.unwatch(self._model)
         self._engine.stop()
 
-    def _start_engine(self, spec: ModelSpec, on_fatal: OnFatal) -> tuple[str, JobEngine]:
+    def _start_engine(self, spec: ModelSpec, on_fatal: OnFatal) -> tuple[str, str, JobEngine]:
         loaded = load_model(spec, settings().model_cache_dir)
         engine = Engine(
             loaded,
@@ -63,11 +67,11 @@ class ServedModel:
         )
         engine.start()
         self._engine = engine
-        return loaded.quantization, TextEngine(engine)
+        return loaded.quantization, str(loaded.device), TextEngine(engine)
 
-    def _start_encoder(self, spec: ModelSpec, on_fatal: OnFatal) -> tuple[str, JobEngine]:
+    def _start_encoder(self, spec: ModelSpec, on_fatal: OnFatal) -> tuple[str, str, JobEngine]:
         loaded = load_encoder(spec, settings().model_cache_dir)
         encoder = Encoder(loaded, on_fatal=on_fatal)
         encoder.start()
         self._engine = encoder
-        return loaded.quantization, VectorEngine(encoder)
+        return loaded.quantization, str(loaded.device), VectorEngine(encoder)

@@ -1,6 +1,7 @@
 """Every setting, read from the environment once."""
 
 import base64
+import re
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -16,6 +17,8 @@ from tasks.scopes import Role
 from tasks.secure_url import checked_url
 
 _KEY_BYTES = 32
+# Flower compares no others.
+_PASSWORD = re.compile(r"[!-~]+")
 
 
 def _alias(name: str) -> str:
@@ -193,6 +196,14 @@ class Settings(BaseSettings):
 
     queue_prefix: str = Field("tokenmill", pattern=r"^[a-z0-9][a-z0-9._-]*$")
 
+    flower_host: str = "127.0.0.1"
+    flower_port: int = Field(5555, ge=1, le=65535)
+    flower_user: str = Field("admin", pattern=r"^[!-9;-~]+$")
+    flower_password: SecretStr | None = None
+    flower_broker_api: SecretStr | None = Field(
+        None, description="RabbitMQ's management interface, for the lengths of queues"
+    )
+
     @model_validator(mode="after")
     def _check_identity(self) -> Self:
         if self.oidc_issuer is not None and not self.oidc_audience:
@@ -207,6 +218,19 @@ class Settings(BaseSettings):
         if given is not None and not all(map(_is_key, _split(given))):
             raise ValueError("must be keys of 32 bytes in URL-safe base64, with commas between them")
         return given
+
+    @field_validator("flower_password")
+    @classmethod
+    def _check_password(cls, given: SecretStr | None) -> SecretStr | None:
+        if given is not None and not _PASSWORD.fullmatch(given.get_secret_value()):
+            raise ValueError("must be of letters, digits and signs of ASCII, without spaces")
+        return given
+
+    def flower_credentials(self) -> str | None:
+        """What Flower asks for, as ``user:password``; None where there is no password."""
+        if self.flower_password is None:
+            return None
+        return f"{self.flower_user}:{self.flower_password.get_secret_value()}"
 
     def secret_keys(self) -> tuple[str, ...]:
         """What secrets are encrypted with, the newest first; none where they are not."""

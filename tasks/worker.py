@@ -8,7 +8,8 @@ from typing import Any
 import structlog
 from celery import signals
 
-from tasks import logs
+from tasks import control_commands, db, logs
+from tasks.broker import in_memory
 from tasks.metrics import devices, server
 from tasks.queue import queue_for
 from tasks.runner import JobRunner
@@ -56,13 +57,16 @@ def _on_setup_logging(**_: Any) -> None:
 def _on_worker_init(sender: Any, **_: Any) -> None:
     """Load the models of the worker's queues and register: before the first message is taken."""
     logs.configure()
+    if not in_memory():
+        db.name_process("worker")
     devices.watch()
     server.start()
+    control_commands.register()
     consumed = {queue.name for queue in sender.app.conf.task_queues}
     for spec in settings().model_catalog():
         name = queue_for(spec.name).name
         if name in consumed:
-            _served[name] = ServedModel(spec, _die)
+            _served[name] = ServedModel(spec, _die, node=sender.hostname)
 
 
 @signals.worker_shutting_down.connect

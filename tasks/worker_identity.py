@@ -23,12 +23,24 @@ class WorkerIdentity:
     """
 
     def __init__(
-        self, *, model: str, quantization: str, slots: int, system_fingerprint: str | None = None
+        self,
+        *,
+        model: str,
+        quantization: str,
+        slots: int,
+        device: str | None = None,
+        system_fingerprint: str | None = None,
     ) -> None:
         self.id = new_id("worker")
+        self.model = model
         self.system_fingerprint = system_fingerprint
         self.lock_key = secrets.randbits(62)
-        self._description = {"model": model, "quantization": quantization, "slots": slots}
+        self._description = {
+            "model": model,
+            "quantization": quantization,
+            "slots": slots,
+            "device": device,
+        }
         self._engine = create_engine(
             psycopg2_url(settings().database_url), poolclass=NullPool, connect_args=connect_arguments()
         )

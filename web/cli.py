@@ -12,11 +12,13 @@ from web.commands.billing import billing
 from web.commands.budgets import budgets
 from web.commands.db import db
 from web.commands.demo import demo
+from web.commands.flower import flower
 from web.commands.keys import keys
 from web.commands.prices import prices
 from web.commands.projects import projects
 from web.commands.scheduler import scheduler
 from web.commands.serve import serve
+from web.commands.status import status
 from web.commands.users import users
 from web.commands.web import web
 from web.commands.worker import worker
@@ -65,6 +67,8 @@ def cli() -> None:
       tokenmill web                  the HTTP API; any number of these
       tokenmill worker               runs a model; any number of these
       tokenmill scheduler            expiries, retries, dead workers; one or two of these
+      tokenmill status               how it stands, on one screen
+      tokenmill flower               workers and their tasks, in a browser
 
     Settings come from the environment: DATABASE_URL, BROKER_URL, REDIS_URL and TOKENMILL_….
     """
@@ -76,6 +80,8 @@ for command in (
     web,
     worker,
     scheduler,
+    status,
+    flower,
     db,
     projects,
     users,

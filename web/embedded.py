@@ -83,6 +83,8 @@ def serve(listener: socket.socket, *, on_ready: Callable[[], None], on_stopping:
     running = _Running(on_ready)
     # The process forks now, and a connection must not be shared with a child.
     db.engine().dispose()
+    db.engine.cache_clear()
+    db.name_process("embedded")
     Server(
         listener,
         {

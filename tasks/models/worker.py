@@ -19,6 +19,7 @@ class Worker(Base):
     lock_key: Mapped[int] = mapped_column(BigInteger, unique=True)
     quantization: Mapped[str]
     slots: Mapped[int]
+    device: Mapped[str | None] = mapped_column(comment="null: its version did not say")
     created_at: Mapped[CreatedAt]
     last_seen_at: Mapped[CreatedAt]
     lease_expires_at: Mapped[Moment]

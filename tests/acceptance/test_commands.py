@@ -71,6 +71,21 @@ def test_projects_and_keys_are_made_and_revoked_by_command(
     assert "nobody" in unknown.stderr
 
 
+def test_status_shows_the_platform_on_a_screen_and_as_json(
+    live_server: LiveServer, tokenmill: RunTokenmill
+) -> None:
+    live_server.ended(live_server.submit(prompt=COUNTING, max_tokens=2)["id"])
+    database = {"DATABASE_URL": live_server.database_url, "BROKER_URL": "memory://"}
+    shown = tokenmill("status", **database)
+    assert (shown.returncode, shown.stderr) == (0, "")
+    assert max(map(len, shown.stdout.splitlines())) <= 80
+    for part in ("smollm2-135m-instruct", "embedded", "jobs/min", "this month $"):
+        assert part in shown.stdout
+    read = json.loads(tokenmill("status", "--json", **database).stdout)
+    assert {worker["model"] for worker in read["workers"]} >= {"smollm2-135m-instruct"}
+    assert read["traffic"]["windows"][2]["jobs_per_minute"] > 0
+
+
 def test_database_commands_tell_the_revision(live_server: LiveServer, tokenmill: RunTokenmill) -> None:
     database = {"DATABASE_URL": live_server.database_url}
     assert tokenmill("db", "check", **database).returncode == 0

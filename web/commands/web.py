@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from tasks import logs
+from tasks import db, logs
 from tasks.settings import settings
 from tasks.torchless import keep_torch_out
 from web.commands.preparation import bound_socket, require_schema
@@ -36,6 +36,8 @@ def web(host: str | None, port: int | None, processes: int | None, threads: int 
     logs.configure()
     require_schema()
     settings().model_catalog()
+    # Inherited by the processes that serve.
+    db.name_process("web")
     listener = bound_socket(host or settings().host, settings().port if port is None else port)
     options: dict[str, Any] = {
         "workers": processes or settings().web_processes,

@@ -13,6 +13,8 @@ COMMANDS = (
     ["web"],
     ["worker"],
     ["scheduler"],
+    ["status"],
+    ["flower"],
     ["serve"],
     ["demo"],
     ["db"],
@@ -114,9 +116,53 @@ def test_database_that_is_away_is_told_in_one_line(
 ) -> None:
     monkeypatch.setenv("DATABASE_URL", "postgresql://127.0.0.1:1/none")
     configure()
-    result = run("db", "check")
-    assert result.exit_code == 1
-    assert "database" in one_line(result)
+    for command in (("db", "check"), ("status",)):
+        result = run(*command)
+        assert result.exit_code == 1
+        assert "database" in one_line(result)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "values", "why"),
+    [
+        ((), {}, "TOKENMILL_FLOWER_PASSWORD"),
+        (("--no-auth", "--host", "0.0.0.0"), {}, "this machine only"),
+        (("--host", "127.0.0.1"), {"flower_password": "with space"}, "ASCII"),
+        (("--host", "127.0.0.1"), {"flower_password": "x", "flower_user": "a:b"}, "FLOWER_USER"),
+    ],
+)
+def test_flower_without_credentials_or_with_useless_ones_is_refused(
+    configure: Configure,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: tuple[str, ...],
+    values: dict[str, str],
+    why: str,
+) -> None:
+    monkeypatch.setenv("TOKENMILL_FLOWER_HOST", "127.0.0.1")
+    configure(**values)
+    result = run("flower", *arguments)
+    assert result.exit_code == 2
+    assert why in result.stderr
+    assert "with space" not in result.stderr
+
+
+def test_flower_of_a_platform_in_one_process_is_refused(
+    configure: Configure, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BROKER_URL", "memory://")
+    configure(flower_password="x")
+    result = run("flower")
+    assert result.exit_code == 2
+    assert "one process" in result.stderr
+
+
+def test_flower_without_a_password_only_looks(configure: Configure, monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[list[str]] = []
+    monkeypatch.setattr(os, "execv", lambda path, arguments: started.append(arguments))
+    monkeypatch.setattr("web.commands.flower.require_schema", lambda: None)
+    configure(flower_host="localhost")
+    assert run("flower", "--no-auth").exit_code == 0
+    assert started == [[sys.executable, "-m", "web.flower_process", "--read-only"]]
 
 
 def test_serve_without_embedded_points_to_the_other_commands() -> None:
