@@ -61,8 +61,17 @@ class PlatformProcess:
 class Platform:
     """Processes around one database and one broker; a context manager that leaves none behind."""
 
-    def __init__(self, folder: Path, *, database_url: str, broker_url: str, **settings: object) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        database_url: str,
+        broker_url: str,
+        code: Path = REPOSITORY,
+        **settings: object,
+    ) -> None:
         self._folder = folder
+        self._code = code
         self._processes: list[PlatformProcess] = []
         self.environment = {
             **os.environ,
@@ -70,7 +79,7 @@ class Platform:
             "BROKER_URL": broker_url,
             "TOKENMILL_LOG_FORMAT": "text",
             "TOKENMILL_REQUESTS_PER_MINUTE": "0",
-            "PYTHONPATH": str(REPOSITORY),
+            "PYTHONPATH": str(code),
             "PYTHONUNBUFFERED": "1",
             **{f"TOKENMILL_{name.upper()}": str(value) for name, value in settings.items()},
         }
@@ -124,7 +133,7 @@ class Platform:
         done = subprocess.run(
             [sys.executable, "-m", "web.cli", *arguments],
             env=self.environment,
-            cwd=REPOSITORY,
+            cwd=self._code,
             capture_output=True,
             text=True,
             timeout=120,
