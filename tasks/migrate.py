@@ -1,5 +1,6 @@
 """The schema's version: bring it up to date, or say that it is not."""
 
+from functools import cache
 from pathlib import Path
 
 from alembic import command
@@ -21,13 +22,19 @@ def _config(database_url: str) -> Config:
 
 
 def upgrade(database_url: str, revision: str = "head") -> None:
-    """Run what migrations are missing. Safe to call from several processes at once."""
+    """Run what migrations are missing. Safe to call from several processes at once.
+
+    A newer release's schema is left as it is, so that going back to this release is to start it again.
+    Raises DatabaseUnavailable.
+    """
+    if is_newer(current(database_url)):
+        return
     command.upgrade(_config(database_url), revision)
 
 
 def head() -> str | None:
     """The revision that this version of the code needs."""
-    return ScriptDirectory.from_config(_config("")).get_current_head()
+    return _scripts().get_current_head()
 
 
 def current(database_url: str) -> str | None:
@@ -44,13 +51,26 @@ def current(database_url: str) -> str | None:
 def check(database_url: str) -> None:
     """Raises SchemaOutdated where migrations are missing.
 
-    A revision this code has never heard of is a newer one: migrations only ever expand what the
-    version before them needs, so during an upgrade old processes go on.
+    Migrations only ever expand what the version before them needs, so during an upgrade old processes go on.
     """
     found, needed = current(database_url), head()
-    known = {script.revision for script in ScriptDirectory.from_config(_config("")).walk_revisions()}
-    if found is None or (found in known and found != needed):
+    if found != needed and not is_newer(found):
         raise SchemaOutdated(
             f"The database is at revision {found or 'none'}, this version needs {needed}; "
             "run `tokenmill db upgrade`."
         )
+
+
+def is_newer(found: str | None) -> bool:
+    """Whether a database is at a revision that this code has never heard of."""
+    return found is not None and found not in _known()
+
+
+@cache
+def _known() -> frozenset[str]:
+    """All revisions that this version knows."""
+    return frozenset(script.revision for script in _scripts().walk_revisions())
+
+
+def _scripts() -> ScriptDirectory:
+    return ScriptDirectory.from_config(_config(""))

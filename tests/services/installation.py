@@ -1,4 +1,4 @@
-"""What an installation needs before its processes start: a schema, a key for receipts, a project with a key."""
+"""What an installation needs before its processes start: a schema, a project, keys."""
 
 import os
 from collections.abc import Mapping

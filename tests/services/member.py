@@ -18,8 +18,8 @@ MOST_STARTS = 3
 LOOK_SECONDS = 0.1
 
 
-class Server(Protocol):
-    """What can be started, watched and ended, again and again."""
+class Service(Protocol):
+    """What can be started and ended, again and again."""
 
     @property
     def process(self) -> ServerProcess | None: ...
@@ -29,6 +29,10 @@ class Server(Protocol):
     def stop(self) -> None: ...
 
     def kill(self) -> None: ...
+
+
+class Server(Service, Protocol):
+    """A service that says whether it is ready."""
 
     def ready(self) -> bool: ...
 

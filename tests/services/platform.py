@@ -61,17 +61,8 @@ class PlatformProcess:
 class Platform:
     """Processes around one database and one broker; a context manager that leaves none behind."""
 
-    def __init__(
-        self,
-        folder: Path,
-        *,
-        database_url: str,
-        broker_url: str,
-        code: Path = REPOSITORY,
-        **settings: object,
-    ) -> None:
+    def __init__(self, folder: Path, *, database_url: str, broker_url: str, **settings: object) -> None:
         self._folder = folder
-        self._code = code
         self._processes: list[PlatformProcess] = []
         self.environment = {
             **os.environ,
@@ -79,7 +70,7 @@ class Platform:
             "BROKER_URL": broker_url,
             "TOKENMILL_LOG_FORMAT": "text",
             "TOKENMILL_REQUESTS_PER_MINUTE": "0",
-            "PYTHONPATH": str(code),
+            "PYTHONPATH": str(REPOSITORY),
             "PYTHONUNBUFFERED": "1",
             **{f"TOKENMILL_{name.upper()}": str(value) for name, value in settings.items()},
         }
@@ -133,7 +124,7 @@ class Platform:
         done = subprocess.run(
             [sys.executable, "-m", "web.cli", *arguments],
             env=self.environment,
-            cwd=self._code,
+            cwd=self.environment["PYTHONPATH"],
             capture_output=True,
             text=True,
             timeout=120,
@@ -142,6 +133,10 @@ class Platform:
         if done.returncode != 0:
             raise RuntimeError(f"tokenmill {' '.join(arguments)}: {done.stdout}{done.stderr}")
         return done.stdout
+
+    def use_code(self, folder: Path) -> None:
+        """Start processes from another release's source."""
+        self.environment["PYTHONPATH"] = str(folder)
 
     def use_key(self, secret: str) -> None:
         self.headers = {"Authorization": f"Bearer {secret}"}

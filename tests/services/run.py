@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m tests.services.run",
-        description="Run the processes of docker/processes.toml with Postgres, RabbitMQ and Redis of their own.",
+        description="Run docker/processes.toml with Postgres, RabbitMQ and Redis of its own.",
     )
     parser.add_argument("--port", type=int, help="of all web processes together; 0 picks a free one")
     parser.add_argument("--data-dir", type=Path, help="kept from run to run; by default a command's is not")

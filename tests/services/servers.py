@@ -4,31 +4,20 @@ import signal
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
 
 import httpx
 
+from tests.services.member import Service
 from tests.services.process import ServerProcess
 from tests.services.process_set import ProcessKind
 
 STOP_SECONDS = 90
 
 
-class _Service(Protocol):
-    @property
-    def process(self) -> ServerProcess | None: ...
-
-    def start(self) -> None: ...
-
-    def stop(self) -> None: ...
-
-    def kill(self) -> None: ...
-
-
 class ServiceServer:
     """Postgres, RabbitMQ or Redis, whose start returns when it answers."""
 
-    def __init__(self, service: _Service) -> None:
+    def __init__(self, service: Service) -> None:
         self._service = service
 
     @property

@@ -1,4 +1,4 @@
-"""A whole platform on this machine: services, processes, one address; started, kept running, stopped in order."""
+"""A whole platform on this machine: services, processes, one address, all under supervision."""
 
 import os
 from collections.abc import Callable, Mapping
@@ -122,7 +122,10 @@ class Stack:
         self._balancer.start()
         for name, kind in self._kinds.items():
             self._start_group(
-                [self._process(name, kind, number, own, environment) for number, own in enumerate(ports[name])]
+                [
+                    self._process(name, kind, number, own, environment)
+                    for number, own in enumerate(ports[name])
+                ]
             )
 
     def _process(

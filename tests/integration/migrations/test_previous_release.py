@@ -21,7 +21,13 @@ from tests.services.fixtures import Broker
 from tests.services.platform import Platform
 
 MODEL = "smollm2-135m-instruct"
-SHORT = {"type": "completion", "model": MODEL, "prompt": "Once upon a time", "max_tokens": 12, "temperature": 0}
+SHORT = {
+    "type": "completion",
+    "model": MODEL,
+    "prompt": "Once upon a time",
+    "max_tokens": 12,
+    "temperature": 0,
+}
 LONG = SHORT | {"max_tokens": 160}
 
 
@@ -43,14 +49,14 @@ def upgrade(database_url: str, rabbitmq: Broker, tmp_path: Path) -> Iterator[Upg
         "data_dir": tmp_path / "data",
         "queue_prefix": f"{rabbitmq.queue_prefix}-{uuid.uuid4().hex[:6]}",
     }
-    where = {"database_url": database_url, "broker_url": rabbitmq.url}
-    folders = [tmp_path / name for name in ("old-logs", "new-logs")]
-    for folder in folders:
+    logs = [tmp_path / name for name in ("old", "new")]
+    for folder in logs:
         folder.mkdir()
     with (
-        Platform(folders[0], **where, code=code, **settings) as old,  # type: ignore[arg-type]
-        Platform(folders[1], **where, **settings) as new,  # type: ignore[arg-type]
+        Platform(logs[0], database_url=database_url, broker_url=rabbitmq.url, **settings) as old,
+        Platform(logs[1], database_url=database_url, broker_url=rabbitmq.url, **settings) as new,
     ):
+        old.use_code(code)
         assert imported_from(old) == code
         with_key(new)
         old.headers = new.headers

@@ -63,9 +63,9 @@ def ask(connection: socket.socket) -> bytes:
 
 
 def test_connections_go_to_those_that_answer_in_turn(balancer: Balancer) -> None:
-    with connect(balancer) as first, connect(balancer) as second, connect(balancer) as third:
-        assert ask(first) != ask(second)
-        assert ask(first) == ask(third)
+    for _ in range(2):
+        with connect(balancer) as first, connect(balancer) as second:
+            assert {ask(first), ask(second)} == {b"one", b"two"}
 
 
 def test_end_of_a_server_s_answer_reaches_its_client(balancer: Balancer) -> None:
@@ -91,7 +91,7 @@ def test_where_no_server_is_left_the_client_is_told_so() -> None:
 
 
 def test_port_in_use_is_told(balancer: Balancer) -> None:
-    with pytest.raises(ServiceError, match="Can't listen on 127.0.0.1"):
+    with pytest.raises(ServiceError, match="Can't listen on "):
         Balancer(balancer.port, []).start()
 
 

@@ -16,10 +16,14 @@ _BETWEEN_ACTIONS = re.compile(r",(?![^()]*\))")
 
 _CREATE_TABLE = re.compile(r"CREATE TABLE (?:IF NOT EXISTS )?(\w+)", re.IGNORECASE)
 _ALTER_TABLE = re.compile(r"ALTER TABLE (?:IF EXISTS )?(?:ONLY )?(\w+) (.*)", re.IGNORECASE)
-_DROP = re.compile(r"DROP (?:MATERIALIZED )?(TABLE|VIEW|FUNCTION|SEQUENCE|TYPE) (?:IF EXISTS )?(\w+)", re.IGNORECASE)
+_DROP = re.compile(
+    r"DROP (?:MATERIALIZED )?(TABLE|VIEW|FUNCTION|SEQUENCE|TYPE) (?:IF EXISTS )?(\w+)", re.IGNORECASE
+)
 _RENAME = re.compile(r"ALTER (?:VIEW|FUNCTION|SEQUENCE|TYPE) (\w+) RENAME", re.IGNORECASE)
 _DEFAULT_SET = re.compile(r"ALTER (?:COLUMN )?(\w+) SET DEFAULT", re.IGNORECASE)
-_COLUMN_ADDED = re.compile(r"ADD (?:COLUMN )?(?:IF NOT EXISTS )?(?!CONSTRAINT|CHECK|UNIQUE|FOREIGN|PRIMARY)(\w+) (.*)", re.IGNORECASE)
+_COLUMN_ADDED = re.compile(
+    r"ADD (?:COLUMN )?(?:IF NOT EXISTS )?(?!CONSTRAINT|CHECK|UNIQUE|FOREIGN|PRIMARY)(\w+) (.*)", re.IGNORECASE
+)
 _FILLED = re.compile(r"DEFAULT|GENERATED|SERIAL", re.IGNORECASE)
 
 _ACTIONS = {
@@ -74,10 +78,16 @@ def _contractions(statement: str, statements: list[str]) -> Iterator[tuple[str, 
 def _of_action(table: str, action: str, statements: list[str]) -> Iterator[str]:
     if action.upper().startswith("RENAME TO"):
         yield f"renames {table}"
-    if (added := _COLUMN_ADDED.match(action)) and "NOT NULL" in added[2].upper() and not _FILLED.search(added[2]):
+    if (
+        (added := _COLUMN_ADDED.match(action))
+        and "NOT NULL" in added[2].upper()
+        and not _FILLED.search(added[2])
+    ):
         yield f"requires {table}.{added[1]}"
     for what, pattern in _ACTIONS.items():
-        if (found := pattern.match(action)) and not (what == "requires" and _has_default(table, found[1], statements)):
+        if (found := pattern.match(action)) and not (
+            what == "requires" and _has_default(table, found[1], statements)
+        ):
             yield f"{what} {table}.{found[1]}"
 
 

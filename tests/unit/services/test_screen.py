@@ -31,7 +31,14 @@ def test_table_names_what_runs_where_within_a_terminals_width() -> None:
 
 @pytest.mark.parametrize(
     ("seconds", "told"),
-    [(0.9, "0 s"), (59, "59 s"), (60, "1 min 0 s"), (3599, "59 min 59 s"), (3600, "1 h 0 min"), (90_061, "25 h 1 min")],
+    [
+        (0.9, "0 s"),
+        (59, "59 s"),
+        (60, "1 min 0 s"),
+        (3599, "59 min 59 s"),
+        (3600, "1 h 0 min"),
+        (90_061, "25 h 1 min"),
+    ],
 )
 def test_durations_are_told_in_two_units_at_most(seconds: float, told: str) -> None:
     assert duration(seconds) == told
