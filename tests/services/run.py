@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
@@ -31,6 +32,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # A shell's background jobs ignore Ctrl-C, and supervisors end what they started by SIGTERM.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
+    # Said by a library of Postgres's wheel, for want of a login session; it finds another folder.
+    warnings.filterwarnings("ignore", message="XDG_RUNTIME_DIR is not set")
     console = Console(stderr=bool(options.command), highlight=False, soft_wrap=True)
     try:
         with _folder(options) as folder:

@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
+from tests.integration.inference.tiny_model import TINIEST, save_tiny
 from tests.integration.migrations import previous_release
 from tests.integration.migrations.previous_release import HistoryMissing, unpack_previous_release
 from tests.integration.processes.conftest import QUICK, Books, with_key
@@ -20,15 +22,16 @@ from tests.integration.processes.event_source import EventSource, text, tokens
 from tests.services.fixtures import Broker
 from tests.services.platform import Platform
 
-MODEL = "smollm2-135m-instruct"
-SHORT = {
-    "type": "completion",
-    "model": MODEL,
-    "prompt": "Once upon a time",
-    "max_tokens": 12,
-    "temperature": 0,
-}
-LONG = SHORT | {"max_tokens": 160}
+MODEL = "tiny"
+CATALOG = """
+[models.tiny]
+source = "{folder}"
+quantization = "fp32"
+context_length = 8192
+prices = {{ input_usd = 1, cached_input_usd = 0.5, output_usd = 2 }}
+"""
+SHORT = {"type": "completion", "model": MODEL, "prompt": "Once", "max_tokens": 12}
+LONG = {"model": MODEL, "prompt": "Once", "max_tokens": 8000, "ignore_eos": True, "stream": True}
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,11 @@ def upgrade(database_url: str, rabbitmq: Broker, tmp_path: Path) -> Iterator[Upg
     code = tmp_path / "previous"
     code.mkdir()
     assert unpack_previous_release(code), "the previous release has every migration"
+    save_tiny(tmp_path / "model", "llama", **TINIEST, max_position_embeddings=8192)
+    (tmp_path / "catalog.toml").write_text(CATALOG.format(folder=tmp_path / "model"))
     settings = QUICK | {
+        "catalog": tmp_path / "catalog.toml",
+        "catalog_overrides": "",
         "data_dir": tmp_path / "data",
         "queue_prefix": f"{rabbitmq.queue_prefix}-{uuid.uuid4().hex[:6]}",
     }
@@ -108,6 +115,7 @@ def wait_for_batch(platform: Platform, batch_id: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(480)
 def test_processes_of_the_previous_release_work_on_the_new_schema_alone_and_beside_new_ones(
     upgrade: Upgrade,
 ) -> None:
@@ -120,15 +128,19 @@ def test_processes_of_the_previous_release_work_on_the_new_schema_alone_and_besi
     batch = start_batch(new)
     wait_for_batch(old, batch)
 
-    begun = old.submit(**LONG)
-    with EventSource(f"{old.base_url}/v1/jobs/{begun['id']}/events", old.headers) as source:
-        seen = tokens(source.events(), at_most=10)
-    old_worker.stop()
-    assert old.job(begun["id"])["status"] == "queued"
-    new.start_worker()
-    ended = new.wait_for(begun["id"], "completed")
-    assert (ended["attempt"], ended["usage"]["completion_tokens"]) == (2, 160)
-    assert ended["output"]["text"].startswith(text(seen))
+    long: Any = {"json": LONG, "headers": old.headers, "timeout": 90}
+    with httpx.stream("POST", f"{old.base_url}/v1/completions", **long) as answer:
+        begun = answer.headers["x-tokenmill-job-id"]
+        lines = answer.iter_lines()
+        handed_over = [next(lines) for _ in range(20)]
+        old_worker.stop()
+        assert old.job(begun)["status"] == "queued"
+        new.start_worker()
+        assert old.wait_for(begun, "in_progress")["attempt"] == 2
+        assert old.request("POST", f"/v1/jobs/{begun}/cancel").status_code == 200
+        handed_over += lines
+    ended = new.wait_for(begun, "cancelled")
+    assert 0 < ended["usage"]["completion_tokens"] < 8000
     run_one(old)
     upgrade.books.assert_settled()
 
