@@ -1,6 +1,6 @@
 """One address for several web processes, as a reverse proxy gives them in production."""
 
-import asyncio
+import socket
 import threading
 from collections.abc import Sequence
 from contextlib import suppress
@@ -9,8 +9,8 @@ from tests.services.errors import ServiceError
 
 CHUNK_BYTES = 65_536
 CONNECT_SECONDS = 5
-
-Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+# A client that is refused early is still sending, and would miss the answer if it were cut off at once.
+LINGER_SECONDS = 5
 
 
 class Balancer:
@@ -19,9 +19,9 @@ class Balancer:
     def __init__(self, port: int, targets: Sequence[int]) -> None:
         self.port = port
         self._targets = list(targets)
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="balancer", daemon=True)
-        self._server: asyncio.Server | None = None
+        self._turn = threading.Lock()
+        self._open: set[socket.socket] = set()
+        self._listener: socket.socket | None = None
 
     @property
     def url(self) -> str:
@@ -29,63 +29,77 @@ class Balancer:
 
     def start(self) -> None:
         """Raises ServiceError where the port is in use; port 0 becomes a free one."""
-        self._thread.start()
-        listening = asyncio.start_server(self._serve, "127.0.0.1", self.port, backlog=2048)
         try:
-            self._server = asyncio.run_coroutine_threadsafe(listening, self._loop).result()
+            self._listener = socket.create_server(("127.0.0.1", self.port), backlog=2048)
         except OSError as error:
-            self.stop()
             raise ServiceError(f"Can't listen on 127.0.0.1:{self.port}: {error.strerror}") from error
-        self.port = self._server.sockets[0].getsockname()[1]
+        self.port = self._listener.getsockname()[1]
+        threading.Thread(target=self._accept, args=(self._listener,), name="balancer", daemon=True).start()
 
     def stop(self) -> None:
         """Cuts the connections that are left."""
-        asyncio.run_coroutine_threadsafe(self._close(), self._loop).result()
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
+        if self._listener is not None:
+            _hang_up(self._listener)
+            self._listener.close()
+        for connection in list(self._open):
+            _hang_up(connection)
 
-    async def _close(self) -> None:
-        if self._server is not None:
-            self._server.close()
-        others = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
-        for task in others:
-            task.cancel()
-        await asyncio.gather(*others, return_exceptions=True)
+    def _accept(self, listener: socket.socket) -> None:
+        with suppress(OSError):
+            while True:
+                client, _ = listener.accept()
+                threading.Thread(target=self._serve, args=(client,), name="balanced", daemon=True).start()
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            upstream = await self._next_that_answers()
-            if upstream is not None:
-                await _connect((reader, writer), upstream)
-        finally:
-            writer.close()
+    def _serve(self, client: socket.socket) -> None:
+        with client:
+            upstream = self._next_that_answers()
+            if upstream is None:
+                return
+            with upstream:
+                both = {client, upstream}
+                self._open |= both
+                _connect(client, upstream)
+                self._open -= both
 
-    async def _next_that_answers(self) -> "Connection | None":
+    def _next_that_answers(self) -> socket.socket | None:
         for _ in self._targets:
-            port = self._targets.pop(0)
-            self._targets.append(port)
+            with self._turn:
+                port = self._targets.pop(0)
+                self._targets.append(port)
             with suppress(OSError):
-                return await asyncio.wait_for(asyncio.open_connection("127.0.0.1", port), CONNECT_SECONDS)
+                connection = socket.create_connection(("127.0.0.1", port), CONNECT_SECONDS)
+                connection.settimeout(None)
+                return connection
         return None
 
 
-async def _connect(client: Connection, upstream: Connection) -> None:
+def _connect(client: socket.socket, upstream: socket.socket) -> None:
     """Until the process has no more to say, whatever the client still has to send."""
-    sending = asyncio.create_task(_pass_on(client[0], upstream[1]))
-    try:
-        await _pass_on(upstream[0], client[1])
-    finally:
-        sending.cancel()
-        await asyncio.gather(sending, return_exceptions=True)
-        upstream[1].close()
+    sending = threading.Thread(target=_send, args=(client, upstream), name="balanced-sending", daemon=True)
+    sending.start()
+    _pass_on(upstream, client)
+    sending.join(LINGER_SECONDS)
+    _hang_up(client)
+    _hang_up(upstream)
+    sending.join()
 
 
-async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+def _send(client: socket.socket, upstream: socket.socket) -> None:
+    _pass_on(client, upstream)
+    with suppress(OSError):
+        while client.recv(CHUNK_BYTES):
+            continue
+
+
+def _pass_on(source: socket.socket, target: socket.socket) -> None:
     """Until one side has gone; the other is told that no more comes."""
     with suppress(OSError):
-        while data := await reader.read(CHUNK_BYTES):
-            writer.write(data)
-            await writer.drain()
-        if writer.can_write_eof():
-            writer.write_eof()
+        while data := source.recv(CHUNK_BYTES):
+            target.sendall(data)
+    with suppress(OSError):
+        target.shutdown(socket.SHUT_WR)
+
+
+def _hang_up(connection: socket.socket) -> None:
+    with suppress(OSError):
+        connection.shutdown(socket.SHUT_RDWR)

@@ -1,7 +1,7 @@
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 
 import pytest
 
@@ -80,6 +80,29 @@ def test_client_that_leaves_is_missed_by_nobody(balancer: Balancer) -> None:
         connect(balancer).close()
     with connect(balancer) as connection:
         assert ask(connection) in (b"one", b"two")
+
+
+def test_answer_to_a_client_that_is_still_sending_reaches_it() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as refusing:
+        balancer = Balancer(0, [refusing.getsockname()[1]])
+        balancer.start()
+        with connect(balancer) as client:
+            sender = threading.Thread(target=send_without_end, args=(client,), daemon=True)
+            sender.start()
+            server, _ = refusing.accept()
+            server.recv(100)
+            server.sendall(b"413")
+            # With much unread, this resets the connection.
+            server.close()
+            assert client.recv(100) == b"413"
+        sender.join()
+        balancer.stop()
+
+
+def send_without_end(client: socket.socket) -> None:
+    with suppress(OSError):
+        while True:
+            client.sendall(b"x" * 65_536)
 
 
 def test_where_no_server_is_left_the_client_is_told_so() -> None:
