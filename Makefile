@@ -13,16 +13,17 @@ PYTEST_ARGS ?=
 TEST_PROCESSES ?= 2
 DEMO_ARGS ?=
 SERVE_ARGS ?=
+SERVICES_ARGS ?=
 BENCH_ARGS ?=
 
-# Where `make demo` and `make serve` keep their database.
+# Where `make demo`, `make serve` and `make services` keep their databases.
 export TOKENMILL_DATA_DIR ?= $(CURDIR)/.tokenmill
 
-.PHONY: help venv demo serve test test-fast lint format lock bench bench-engine bench-quality clean
+.PHONY: help venv demo serve services test test-fast test-services lint format lock bench bench-engine bench-quality clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
-	@echo "  Variables: PYTHON, VENV, TOKENMILL_DATA_DIR, PYTEST_ARGS, TEST_PROCESSES, DEMO_ARGS, SERVE_ARGS, BENCH_ARGS"
+	@echo "  Variables: PYTHON, VENV, TOKENMILL_DATA_DIR, PYTEST_ARGS, TEST_PROCESSES, DEMO_ARGS, SERVE_ARGS, SERVICES_ARGS, BENCH_ARGS"
 
 venv: $(INSTALLED) ## create or update the virtual environment from the lock files
 
@@ -32,6 +33,9 @@ demo: $(INSTALLED) ## two jobs on a real model, start to bill, then stop
 serve: $(INSTALLED) ## the whole platform on 127.0.0.1:8000, no services needed
 	exec $(BIN)/tokenmill serve --embedded $(SERVE_ARGS)
 
+services: $(INSTALLED) ## the platform as processes, with Postgres, RabbitMQ and Redis of its own
+	exec $(BIN)/python -m tests.services.run $(SERVICES_ARGS)
+
 # Threads of several processes on the same cores would spend most of their time waiting for each other.
 test: $(INSTALLED) ## every test, against real services (started, or installed, where there are none)
 	$(BIN)/python -m tests.services
@@ -39,6 +43,12 @@ test: $(INSTALLED) ## every test, against real services (started, or installed, 
 
 test-fast: $(INSTALLED) ## the tests that need no service and no model
 	$(BIN)/python -m pytest -m "not slow and not services and not model" $(PYTEST_ARGS)
+
+# Webhooks come back to the tests themselves.
+test-services: $(INSTALLED) ## the acceptance tests, over the processes of `make services`
+	TOKENMILL_WEBHOOK_ALLOW_HTTP=1 TOKENMILL_WEBHOOK_ALLOW_PRIVATE_ADDRESSES=1 OMP_NUM_THREADS=1 \
+		$(BIN)/python -m tests.services.run $(SERVICES_ARGS) -- \
+		$(BIN)/python -m pytest tests/acceptance $(PYTEST_ARGS)
 
 lint: $(INSTALLED) ## ruff and mypy
 	$(BIN)/ruff check .

@@ -22,7 +22,13 @@ def _config(database_url: str) -> Config:
 
 
 def upgrade(database_url: str, revision: str = "head") -> None:
-    """Run what migrations are missing. Safe to call from several processes at once."""
+    """Run what migrations are missing. Safe to call from several processes at once.
+
+    A newer release's schema is left as it is, so that going back to this release is to start it again.
+    Raises DatabaseUnavailable.
+    """
+    if is_newer(current(database_url)):
+        return
     command.upgrade(_config(database_url), revision)
 
 
@@ -56,10 +62,14 @@ def check(database_url: str) -> None:
 def is_outdated(found: str | None) -> bool:
     """Whether a database at this revision lacks migrations.
 
-    A revision this code has never heard of is a newer one: migrations only ever expand what the
-    version before them needs, so during an upgrade old processes go on.
+    Migrations only ever expand what the version before them needs, so during an upgrade old processes go on.
     """
-    return found is None or (found in _known() and found != head())
+    return found != head() and not is_newer(found)
+
+
+def is_newer(found: str | None) -> bool:
+    """Whether a database is at a revision that this code has never heard of."""
+    return found is not None and found not in _known()
 
 
 @cache

@@ -5,12 +5,15 @@ import stat
 import subprocess
 from pathlib import Path
 
-from tests.acceptance.conftest import LiveServer, RunTokenmill
+import pytest
+
+from tests.acceptance.conftest import EmbeddedServer, LiveServer, RunTokenmill
 
 COUNTING = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12,"
 
 
-def test_curl_lines_of_the_banner_work_when_pasted(live_server: LiveServer) -> None:
+@pytest.mark.embedded("processes print no banner")
+def test_curl_lines_of_the_banner_work_when_pasted(live_server: EmbeddedServer) -> None:
     lines = [line for line in live_server.output.splitlines() if line.startswith("curl ")]
     assert len(lines) == 3
     answers = [
@@ -24,12 +27,14 @@ def test_curl_lines_of_the_banner_work_when_pasted(live_server: LiveServer) -> N
     assert "Paris" in live_server.job(submitted["id"], wait=60)["output"]["message"]["content"]
 
 
+@pytest.mark.embedded("an operator makes the keys of processes")
 def test_key_file_is_readable_by_its_owner_alone(live_server: LiveServer) -> None:
     file = live_server.data_dir / "api-key"
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert file.read_text().strip() == live_server.key
 
 
+@pytest.mark.embedded("processes have no data directory of their own to defend")
 def test_data_directory_in_use_is_told(live_server: LiveServer, tokenmill: RunTokenmill) -> None:
     result = tokenmill("serve", "--embedded", "--port", "0", "--data-dir", str(live_server.data_dir))
     assert result.returncode == 1

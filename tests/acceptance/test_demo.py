@@ -5,6 +5,7 @@ import pytest
 from tests.acceptance.conftest import RunTokenmill
 
 
+@pytest.mark.embedded("the demo brings a platform of its own")
 @pytest.mark.timeout(600)
 def test_demo_answers_bills_and_stops_twice_in_a_row(tokenmill: RunTokenmill, data_dir: Path) -> None:
     for _ in range(2):

@@ -9,6 +9,8 @@ import pytest
 
 from tests.acceptance.conftest import StartServer
 
+pytestmark = pytest.mark.embedded("it is about starting and stopping that platform")
+
 COUNTING = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12,"
 
 

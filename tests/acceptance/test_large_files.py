@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from urllib.parse import urlsplit
 
-import psutil
 import pytest
 
 from tests.acceptance.conftest import LiveServer
@@ -35,10 +34,8 @@ def form(size: int) -> Iterator[bytes]:
 
 
 def memory_of(server: LiveServer) -> int:
-    """What the server's own processes hold, without Postgres."""
-    process = psutil.Process(server.process.pid)
-    members = [process, *process.children(recursive=True)]
-    return sum(member.memory_info().rss for member in members if "postgres" not in member.name())
+    """What the processes that read requests hold."""
+    return sum(process.memory_info().rss for process in server.web_processes())
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from transformers import AutoTokenizer
 
-from tests.acceptance.conftest import LiveServer, StartServer
+from tests.acceptance.conftest import EmbeddedServer, StartServer
 from tests.integration.inference.tiny_model import save_tiniest
 from tests.unit.inference.chat_templates import TURNS
 
@@ -45,7 +45,7 @@ CHECKS = (
 
 
 @pytest.fixture
-def quick_server(start_server: StartServer, data_dir: Path, tmp_path: Path) -> LiveServer:
+def quick_server(start_server: StartServer, data_dir: Path, tmp_path: Path) -> EmbeddedServer:
     """One with a model of next to no size, so that the time goes into requests."""
     folder = tmp_path / "model"
     save_tiniest(folder)
@@ -74,8 +74,9 @@ def with_models(document: dict[str, Any]) -> dict[str, Any]:
     return document
 
 
+@pytest.mark.embedded("it has a catalogue of its own")
 @pytest.mark.timeout(BUDGET_SECONDS + 180)
-def test_no_answer_breaks_the_document(quick_server: LiveServer, tmp_path: Path) -> None:
+def test_no_answer_breaks_the_document(quick_server: EmbeddedServer, tmp_path: Path) -> None:
     document = tmp_path / "openapi.json"
     document.write_text(json.dumps(with_models(quick_server.http.get("/openapi.json").json())))
     (tmp_path / "schemathesis.toml").write_text(CONFIG)

@@ -154,7 +154,7 @@ class Platform:
         done = subprocess.run(
             [sys.executable, "-m", "web.cli", *arguments],
             env=self.environment,
-            cwd=REPOSITORY,
+            cwd=self.environment["PYTHONPATH"],
             capture_output=True,
             text=True,
             timeout=120,
@@ -163,6 +163,10 @@ class Platform:
         if done.returncode != 0:
             raise RuntimeError(f"tokenmill {' '.join(arguments)}: {done.stdout}{done.stderr}")
         return done.stdout
+
+    def use_code(self, folder: Path) -> None:
+        """Start processes from another release's source."""
+        self.environment["PYTHONPATH"] = str(folder)
 
     def use_key(self, secret: str) -> None:
         self.headers = {"Authorization": f"Bearer {secret}"}

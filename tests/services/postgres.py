@@ -42,6 +42,11 @@ class PostgresServer:
     def url(self, database: str = "postgres") -> str:
         return f"postgresql://postgres@/{database}?host={quote(str(self._data_dir))}"
 
+    @property
+    def process(self) -> ServerProcess | None:
+        """Its present run, or the last one; None before the first."""
+        return self._process
+
     def start(self) -> None:
         options = {**self._options, "unix_socket_directories": str(self._data_dir)}
         arguments = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]

@@ -77,6 +77,11 @@ class ServerProcess:
     def running(self) -> bool:
         return self._process.poll() is None
 
+    @property
+    def status(self) -> int | None:
+        """What it ended with, None while it runs; a signal's number is negative."""
+        return self._process.poll()
+
     def wait_until(self, ready: Callable[[], bool], seconds: float) -> None:
         """Raises ServiceError, with the end of the log, where the server ends or is not ready in time."""
         deadline = time.monotonic() + seconds

@@ -36,6 +36,11 @@ class RabbitMQServer:
     def log(self) -> Path:
         return self._data_dir / "rabbitmq.log"
 
+    @property
+    def process(self) -> ServerProcess | None:
+        """Its present run, or the last one; None before the first."""
+        return self._broker
+
     def start(self) -> None:
         script = ensure_installed()
         self._configure()

@@ -29,6 +29,11 @@ class RedisServer:
     def url(self) -> str:
         return f"redis://127.0.0.1:{self._port}/0"
 
+    @property
+    def process(self) -> ServerProcess | None:
+        """Its present run, or the last one; None before the first."""
+        return self._process
+
     def start(self) -> None:
         program = ensure_installed()
         self._data_dir.mkdir(parents=True, exist_ok=True)

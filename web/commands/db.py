@@ -18,7 +18,10 @@ def upgrade() -> None:
     Safe to run again, from several machines at once, and while older processes are running.
     """
     migrate.upgrade(settings().database_url)
-    click.echo(f"The database is at revision {migrate.current(settings().database_url)}.")
+    found = migrate.current(settings().database_url)
+    click.echo(
+        f"The database is at revision {found}{', of a newer release' if migrate.is_newer(found) else ''}."
+    )
 
 
 @db.command()

@@ -93,6 +93,9 @@ def test_newer_schema_is_accepted_so_that_old_processes_go_on(
     connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     connection.commit()
     migrate.check(empty_database_url)
+    # As a deployment of the old release does that somebody goes back to.
+    migrate.upgrade(empty_database_url)
+    assert migrate.current(empty_database_url) == "9999"
 
 
 def test_database_that_is_away_is_said_to_be() -> None:

@@ -1,5 +1,6 @@
 """Streams whose web process, worker or broker dies: each token is seen once and billed once."""
 
+import json
 import time
 import uuid
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from typing import Any
 import httpx
 import psutil
 import pytest
+from openai import OpenAI
 
 from tasks.migrate import upgrade
 from tests.integration.processes.conftest import QUICK, Books, with_key
@@ -213,6 +215,33 @@ def test_stopping_server_tells_its_clients_to_go_on_elsewhere(platform: Platform
     assert (name, data["error"]["code"], more) == ("error", "server_stopping", [])
     assert job["id"] in data["error"]["message"]
     assert not list(tmp_path.glob("tokenmill-metrics-*")), "the folder that its processes counted in"
+
+
+def test_official_client_chats_streams_embeds_and_runs_a_batch(standing: Platform) -> None:
+    standing.start_worker(worker_model="all-minilm-l6-v2")
+    key = standing.headers["Authorization"].removeprefix("Bearer ")
+    messages: Any = [{"role": "user", "content": "What is the capital of France?"}]
+    asked: Any = {"model": "smollm2", "messages": messages, "temperature": 0, "max_tokens": 12}
+    with OpenAI(base_url=f"{standing.base_url}/v1", api_key=key, max_retries=0) as sdk:
+        answer = sdk.chat.completions.create(**asked).choices[0].message.content
+        assert "Paris" in answer
+        chunks = list(sdk.chat.completions.create(**asked, stream=True))
+        assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices) == answer
+        vector = sdk.embeddings.create(model="minilm", input="Paris").data[0].embedding
+        assert len(vector) == 384
+        line = {"custom_id": "a", "method": "POST", "url": "/v1/chat/completions", "body": asked}
+        file = sdk.files.create(file=("in.jsonl", json.dumps(line).encode()), purpose="batch")
+        batch = sdk.batches.create(
+            input_file_id=file.id, endpoint="/v1/chat/completions", completion_window="24h"
+        )
+        until = time.monotonic() + 60
+        while (batch := sdk.batches.retrieve(batch.id)).status != "completed":
+            assert time.monotonic() < until, batch
+            time.sleep(0.1)
+        assert batch.output_file_id is not None
+        output = json.loads(sdk.files.content(batch.output_file_id).text)
+    assert output["response"]["body"]["choices"][0]["message"]["content"] == answer
+    Books(standing.environment["DATABASE_URL"]).assert_settled()
 
 
 @pytest.fixture
