@@ -14,7 +14,7 @@ from tasks.backoff import Backoff
 from tasks.broadcast import Broadcast
 from tasks.claiming import claim, claim_slice
 from tasks.db import transaction
-from tasks.errors import DatabaseUnavailable
+from tasks.errors import DatabaseUnavailable, WorkerLeaving
 from tasks.finisher import Finisher
 from tasks.flight import Flight, Flights, News, Running
 from tasks.keeper import Keeper
@@ -66,9 +66,13 @@ class JobRunner:
 
         Returns when the ending is committed, when the job is somebody else's, or, before RabbitMQ
         would close the channel, while it is still running: from then on the lease alone guards it.
+
+        Raises WorkerLeaving: nothing is claimed here any more, so the message is for another worker.
         """
         with structlog.contextvars.bound_contextvars(job_id=job_id):
             job = self._claim(job_id)
+            if job is None and self.leaving:
+                raise WorkerLeaving
             if job is None:
                 log.info("nothing to claim", action="claim_missed")
                 return
