@@ -16,10 +16,14 @@ from tests.chaos.run import Run
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description="Break the platform, and hold its promises against what is left.")
+    parser = argparse.ArgumentParser(
+        description="Break the platform, and hold its promises against what is left."
+    )
     parser.add_argument("--faults", type=int, default=200)
     parser.add_argument("--seed", type=int, help="the plan of an earlier run; drawn and shown when left out")
-    parser.add_argument("--keep", action="store_true", help="keep the folder with logs and database in any case")
+    parser.add_argument(
+        "--keep", action="store_true", help="keep the folder with logs and database in any case"
+    )
     options = parser.parse_args()
     seed = random.randrange(1_000_000) if options.seed is None else options.seed
     forget_own_settings()

@@ -37,7 +37,9 @@ def _lines(client: Client, story: Story, batch: Mapping[str, Any]) -> Iterator[B
     if batch["status"] == "completed" and set(seen) != set(asked):
         yield Breach("I1", f"{story.id}: {len(asked)} lines were asked, {len(seen)} are in its files", story)
     if len(answered) != batch["request_counts"]["completed"]:
-        yield Breach("I4", f"{story.id}: {batch['request_counts']}, and {len(answered)} lines in its output", story)
+        yield Breach(
+            "I4", f"{story.id}: {batch['request_counts']}, and {len(answered)} lines in its output", story
+        )
     usages = [line["response"]["body"]["usage"] for line in answered]
     sums = [sum(usage[name] for usage in usages) for name in ("prompt_tokens", "completion_tokens")]
     if sums != [batch["usage"]["input_tokens"], batch["usage"]["output_tokens"]]:

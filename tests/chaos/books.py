@@ -8,10 +8,20 @@ from decimal import Decimal
 import psycopg2
 from psycopg2.extensions import cursor
 
-_OUTCOME = (
-    "status output_text output_token_ids finish_reason choices billed_prompt_tokens cached_tokens "
-    "completion_tokens cost_usd error_code ended_at attempt"
-).split()
+_OUTCOME = [
+    "status",
+    "output_text",
+    "output_token_ids",
+    "finish_reason",
+    "choices",
+    "billed_prompt_tokens",
+    "cached_tokens",
+    "completion_tokens",
+    "cost_usd",
+    "error_code",
+    "ended_at",
+    "attempt",
+]
 _WATCH_ENDED = f"""
     CREATE SCHEMA chaos;
     CREATE TABLE chaos.changes (job_id text, what text);
@@ -24,16 +34,18 @@ _WATCH_ENDED = f"""
     WHEN (OLD.ended_at IS NOT NULL AND ({", ".join(f"OLD.{name}" for name in _OUTCOME)})
         IS DISTINCT FROM ({", ".join(f"NEW.{name}" for name in _OUTCOME)}))
     EXECUTE FUNCTION chaos.note_change();
-"""
+"""  # noqa: S608 - constants
 _ROWS = """
-    SELECT jobs.id, status, coalesce(billed_prompt_tokens, 0), coalesce(cached_tokens, 0),
+    SELECT id, status, coalesce(billed_prompt_tokens, 0), coalesce(cached_tokens, 0),
         coalesce(completion_tokens, 0), cost_usd, attempt,
         (coalesce(billed_prompt_tokens, 0) - coalesce(cached_tokens, 0)) * price_input_usd / 1000000
         + coalesce(cached_tokens, 0) * price_cached_input_usd / 1000000
         + coalesce(completion_tokens, 0) * price_output_usd / 1000000,
-        count(entries.id), coalesce(sum(entries.amount_usd), 0)
-    FROM jobs LEFT JOIN ledger_entries AS entries ON entries.job_id = jobs.id AND kind = 'charge'
-    GROUP BY jobs.id
+        coalesce(charges, 0), coalesce(charged_usd, 0)
+    FROM jobs LEFT JOIN (
+        SELECT job_id, count(*) AS charges, sum(amount_usd) AS charged_usd FROM ledger_entries
+        WHERE kind = 'charge' GROUP BY job_id
+    ) AS charged ON charged.job_id = jobs.id
 """
 
 

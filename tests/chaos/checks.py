@@ -56,9 +56,13 @@ def check_all_rows(rows: Iterable[Row]) -> Iterator[Breach]:
     for row in rows:
         owed = row.prompt_tokens > 0 or row.completion_tokens > 0
         if row.charges != owed:
-            yield Breach("I3", f"{row.id} is {row.status} with {row.charges} charges, {row.completion_tokens} tokens")
+            yield Breach(
+                "I3", f"{row.id} is {row.status} with {row.charges} charges, {row.completion_tokens} tokens"
+            )
         elif row.charges and not row.charged_usd == row.cost_usd == row.priced_usd:
-            yield Breach("I4", f"{row.id}: charged {row.charged_usd}, cost {row.cost_usd}, priced {row.priced_usd}")
+            yield Breach(
+                "I4", f"{row.id}: charged {row.charged_usd}, cost {row.cost_usd}, priced {row.priced_usd}"
+            )
         if row.status == "failed" and row.charges:
             yield Breach("I3", f"{row.id} failed by our fault and was charged")
 
@@ -78,7 +82,9 @@ def check_strangers(record: Record, stranger: Client) -> Iterator[Breach]:
         for its_id in stranger.dice.sample(sorted(stories), min(20, len(stories))):
             answer = stranger.ask("GET", f"{path}/{its_id}")
             if answer.status_code != 404:
-                yield Breach("I6", f"{path}/{its_id} of another tenant: {answer.status_code}", stories[its_id])
+                yield Breach(
+                    "I6", f"{path}/{its_id} of another tenant: {answer.status_code}", stories[its_id]
+                )
 
 
 def _bill(story: Story, body: Mapping[str, Any], row: Row) -> Iterator[Breach]:
@@ -96,7 +102,9 @@ def _answers(story: Story, body: Mapping[str, Any]) -> Iterator[Breach]:
     if body["status"] == "completed":
         for streamed in story.streamed:
             if streamed != text:
-                yield Breach("I2", f"{story.id}: a stream had {len(streamed)} characters, not its text", story)
+                yield Breach(
+                    "I2", f"{story.id}: a stream had {len(streamed)} characters, not its text", story
+                )
     for answered in story.answered:
         usage = answered["usage"]
         if usage["completion_tokens"] != (body["usage"] or {}).get("completion_tokens"):

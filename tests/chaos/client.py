@@ -82,9 +82,7 @@ class Client:
     @contextmanager
     def open(self, method: str, path: str, **sent: Any) -> Iterator[httpx.Response | None]:
         """An answer that is read as it comes; None where there is none."""
-        request = self._http.build_request(
-            method, self._somewhere() + path, timeout=_STREAM_TIMEOUT, **sent
-        )
+        request = self._http.build_request(method, self._somewhere() + path, timeout=_STREAM_TIMEOUT, **sent)
         try:
             answer = self._http.send(request, stream=True)
         except httpx.TransportError as error:

@@ -6,7 +6,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from tests.chaos import batches, chats, jobs, streams, strangers
+from tests.chaos import batches, chats, jobs, strangers, streams
 from tests.chaos.client import Client, GaveUp
 from tests.chaos.record import Record, Tenant
 

@@ -22,5 +22,7 @@ def errors(logs: Iterable[Path]) -> Counter[str]:
                 continue
             if isinstance(entry, dict) and entry.get("level") in _LEVELS:
                 raised = str(entry.get("exception") or entry.get("errors") or entry.get("error") or "")
-                found[f"{entry.get('action')}: {raised.strip().splitlines()[-1][:200] if raised else ''}"] += 1
+                found[
+                    f"{entry.get('action')}: {raised.strip().splitlines()[-1][:200] if raised else ''}"
+                ] += 1
     return found

@@ -6,7 +6,9 @@ from tests.integration.inference.tiny_model import TINIEST, save_tiny
 
 MODEL = "tiny"
 _CONTEXT_LENGTH = 2048
-_TEMPLATE = "{% for m in messages %}<|start|>{{ m.role }}\n{{ m.content }}<|end|>\n{% endfor %}<|start|>assistant\n"
+_TEMPLATE = (
+    "{% for m in messages %}<|start|>{{ m.role }}\n{{ m.content }}<|end|>\n{% endfor %}<|start|>assistant\n"
+)
 
 
 def write_catalog(folder: Path) -> Path:

@@ -127,7 +127,9 @@ class Processes:
             for name, post in self.posts.items():
                 if post.running:
                     ended_at.pop(name, None)
-                elif time.monotonic() - ended_at.setdefault(name, time.monotonic()) > _PAUSE_AFTER_EXIT_SECONDS:
+                elif (
+                    time.monotonic() - ended_at.setdefault(name, time.monotonic()) > _PAUSE_AFTER_EXIT_SECONDS
+                ):
                     with post.busy:
                         post.begin_again()
                     self.started_again += 1

@@ -5,6 +5,7 @@ import socket
 import struct
 import threading
 from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
 from typing import Any, TypeVar
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
@@ -105,7 +106,9 @@ class Proxy:
             return
         self._ends.add(far_writer)
         try:
-            await self._pass_both_ways((reader, writer), (far_reader, far_writer))
+            # Whoever closes the proxy cancels this, which asyncio's own callback takes for a failure.
+            with suppress(asyncio.CancelledError):
+                await self._pass_both_ways((reader, writer), (far_reader, far_writer))
         finally:
             for end in (writer, far_writer):
                 self._ends.discard(end)

@@ -12,9 +12,8 @@ _UNFINISHED = """
         (SELECT count(*) FROM holds), (SELECT count(*) FROM checkpoints)
 """
 _STUCK = """
-    SELECT id, 'job ' || status || ', attempt ' || attempt || ', published ' || coalesce(published_at::text, 'never')
-        || ', slice ' || coalesce(slice_id, 'none') || ', owner ' || coalesce(owner, 'none') || ', lost '
-        || worker_losses || ', cancel asked ' || coalesce(cancel_requested_at::text, 'never')
+    SELECT id, concat_ws(' ', 'job', status, 'attempt', attempt, 'published', published_at, 'slice', slice_id,
+        'owner', owner, 'lost', worker_losses, 'cancel asked', cancel_requested_at)
     FROM jobs WHERE ended_at IS NULL
     UNION ALL
     SELECT id, 'batch ' || status || ', unfinished ' || unfinished || ', ends as ' || coalesce(ends_as, '-')

@@ -1,4 +1,4 @@
-"""The requests of a run: few enough that each is made many times, and must lead to the same text each time."""
+"""The requests of a run: so few that each is made many times, and must lead to the same text each time."""
 
 import random
 from dataclasses import dataclass

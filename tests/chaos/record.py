@@ -63,7 +63,9 @@ class Story:
                 self.ended = body
         elif body != self.ended:
             different = sorted(key for key in body if body[key] != self.ended.get(key))
-            self.faults.append(f"{by} saw {status} after it had been {self.ended['status']}: {different} differ")
+            self.faults.append(
+                f"{by} saw {status} after it had been {self.ended['status']}: {different} differ"
+            )
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ _SHOWN = 20
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """What came of a run. ``looks`` and ``verifications`` are how often the books were looked at meanwhile."""
+    """What came of a run. ``looks`` at the books, and ``verifications`` of them, were made meanwhile."""
 
     seed: int
     faults: Counter[str]
@@ -48,7 +48,9 @@ class Report:
         if len(found.breaches) > _SHOWN:
             self._say(f"… and {len(found.breaches) - _SHOWN} more.")
         if found.breaches:
-            self._say(f"Every log and the database are in {found.folder}; seed {found.seed} is the same plan again.")
+            self._say(
+                f"Every log and the database are in {found.folder}; seed {found.seed} is the same plan again."
+            )
 
     def _summary(self, found: Findings) -> None:
         record = found.record

@@ -1,4 +1,7 @@
-"""An hour of mixed load with nothing broken: does anything grow? `python -m tests.chaos.soak --minutes 60`."""
+"""An hour of mixed load with nothing broken: does anything grow?
+
+python -m tests.chaos.soak --minutes 60
+"""
 
 import argparse
 import json
@@ -40,7 +43,7 @@ ALLOWED_PER_HOUR = {
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description="Mixed load for a while: does memory, or anything else, grow?")
+    parser = argparse.ArgumentParser(description="Mixed load for a while: does anything grow?")
     parser.add_argument("--minutes", type=float, default=60)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--json", type=Path, help="where every measurement goes")

@@ -1,4 +1,4 @@
-"""Money for the run's tenants, never much: their credit and budgets grow as fast as a part of what they ask."""
+"""Money for the run's tenants, never much: it grows as fast as a part of what they ask."""
 
 import itertools
 import threading
