@@ -27,6 +27,7 @@ class Proxy:
         self._ends: set[asyncio.StreamWriter] = set()
         self._passing = asyncio.Event()
         self._swallowing = False
+        self._server: asyncio.Server | None = None
         self.port = 0
 
     @classmethod
@@ -68,11 +69,13 @@ class Proxy:
 
     async def _listen(self) -> int:
         self._passing.set()
-        server = await asyncio.start_server(self._serve, "127.0.0.1", 0, backlog=1024)
-        port: int = server.sockets[0].getsockname()[1]
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, backlog=1024)
+        port: int = self._server.sockets[0].getsockname()[1]
         return port
 
     async def _close(self) -> None:
+        if self._server is not None:
+            self._server.close()
         self._reset()
         others = asyncio.all_tasks() - {asyncio.current_task()}
         for task in others:
