@@ -25,6 +25,8 @@ LISTEN = "listen"
 UNLISTEN = "unlisten"
 
 _HEARTBEAT_SECONDS = 20
+# A broker that is short of memory takes nothing from those who publish, and tells them nothing either.
+_SEND_TIMEOUT_SECONDS = 2.0
 
 log = structlog.get_logger(__name__)
 
@@ -56,6 +58,8 @@ def publish(kind: str, job_ids: Sequence[str], listener: str | None = None) -> N
                 declare=[_exchange()],
                 serializer="json",
                 retry=False,
+                timeout=_SEND_TIMEOUT_SECONDS,
+                confirm_timeout=_SEND_TIMEOUT_SECONDS,
             )
     except BrokerUnavailable as error:
         log.warning("event not published", action="event_lost", kind=kind, error=error.message)
