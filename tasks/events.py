@@ -52,15 +52,20 @@ def publish(kind: str, job_ids: Sequence[str], listener: str | None = None) -> N
         return
     try:
         with broker_errors(), app.producer_pool.acquire(block=True, timeout=1) as producer:
-            producer.publish(
-                {"kind": kind, "job_ids": list(job_ids), "listener": listener},
-                exchange=_exchange(),
-                declare=[_exchange()],
-                serializer="json",
-                retry=False,
-                timeout=_SEND_TIMEOUT_SECONDS,
-                confirm_timeout=_SEND_TIMEOUT_SECONDS,
-            )
+            try:
+                producer.publish(
+                    {"kind": kind, "job_ids": list(job_ids), "listener": listener},
+                    exchange=_exchange(),
+                    declare=[_exchange()],
+                    serializer="json",
+                    retry=False,
+                    timeout=_SEND_TIMEOUT_SECONDS,
+                    confirm_timeout=_SEND_TIMEOUT_SECONDS,
+                )
+            except TimeoutError:
+                # In good order its end would wait for an answer as well.
+                producer.connection.collect()
+                raise
     except BrokerUnavailable as error:
         log.warning("event not published", action="event_lost", kind=kind, error=error.message)
 
