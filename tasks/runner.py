@@ -71,9 +71,9 @@ class JobRunner:
         """
         with structlog.contextvars.bound_contextvars(job_id=job_id):
             job = self._claim(job_id)
-            if job is None and self.leaving:
-                raise WorkerLeaving
             if job is None:
+                if self.leaving:
+                    raise WorkerLeaving
                 log.info("nothing to claim", action="claim_missed")
                 return
             # Another one's, where that goes first.
