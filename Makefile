@@ -15,15 +15,16 @@ DEMO_ARGS ?=
 SERVE_ARGS ?=
 SERVICES_ARGS ?=
 BENCH_ARGS ?=
+CHAOS_ARGS ?=
 
 # Where `make demo`, `make serve` and `make services` keep their databases.
 export TOKENMILL_DATA_DIR ?= $(CURDIR)/.tokenmill
 
-.PHONY: help venv demo serve services test test-fast test-services lint format lock bench bench-engine bench-quality clean
+.PHONY: help venv demo serve services test test-fast test-services lint format lock bench bench-engine bench-quality chaos soak clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
-	@echo "  Variables: PYTHON, VENV, TOKENMILL_DATA_DIR, PYTEST_ARGS, TEST_PROCESSES, DEMO_ARGS, SERVE_ARGS, SERVICES_ARGS, BENCH_ARGS"
+	@echo "  Variables: PYTHON, VENV, TOKENMILL_DATA_DIR, PYTEST_ARGS, TEST_PROCESSES, DEMO_ARGS, SERVE_ARGS, SERVICES_ARGS, BENCH_ARGS, CHAOS_ARGS"
 
 venv: $(INSTALLED) ## create or update the virtual environment from the lock files
 
@@ -67,6 +68,12 @@ bench-engine: $(INSTALLED) ## our engine beside others, on the same prompts
 
 bench-quality: $(INSTALLED) ## how far each quantization is from plain weights
 	$(BIN)/python -m tests.bench.quality $(BENCH_ARGS)
+
+chaos: $(INSTALLED) ## break the platform 200 times, and check what it promised
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.chaos $(CHAOS_ARGS)
+
+soak: $(INSTALLED) ## an hour of mixed load: nothing may grow
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.chaos.soak $(CHAOS_ARGS)
 
 clean: ## remove the environment, the caches and the demo's data
 	rm -rf $(VENV) .venv-lock .tokenmill .mypy_cache .pytest_cache .ruff_cache .hypothesis build *.egg-info

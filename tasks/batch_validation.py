@@ -7,12 +7,13 @@ from typing import Any
 
 import structlog
 from sqlalchemy import Connection, func, insert, select, text, update
+from sqlalchemy.exc import DBAPIError
 
 from tasks import batch_limits, ledger, webhook_events
 from tasks.batch import BatchStatus
 from tasks.batch_lines import LineFault, LineReader, PlannedLine
 from tasks.batch_source import lines_again, open_input
-from tasks.db import transaction, unpooled_engine
+from tasks.db import is_outage, transaction, unpooled_engine
 from tasks.errors import (
     BatchRefused,
     DatabaseUnavailable,
@@ -223,11 +224,18 @@ def _read(batch_id: str) -> Any:
 
 @contextmanager
 def _lock_of(batch_id: str) -> Iterator[bool]:
-    """Whether nobody else validates it. The lock goes with its connection, so with the process too."""
+    """Whether nobody else validates it. The lock goes with its connection, so with the process too.
+
+    Raises DatabaseUnavailable.
+    """
     engine = unpooled_engine(settings().database_url).execution_options(isolation_level="AUTOCOMMIT")
     try:
         with engine.connect() as connection:
             query = select(func.pg_try_advisory_lock(_LOCK_SPACE, func.hashtext(batch_id)))
             yield bool(connection.execute(query).scalar())
+    except DBAPIError as error:
+        if not is_outage(error):
+            raise
+        raise DatabaseUnavailable from error
     finally:
         engine.dispose()

@@ -49,6 +49,9 @@ def connect_arguments() -> dict[str, object]:
         "keepalives_idle": 10,
         "keepalives_interval": 5,
         "keepalives_count": 3,
+        # Keepalives look after idle connections alone: what was sent and never arrives is tried again for
+        # a quarter of an hour otherwise.
+        "tcp_user_timeout": 25_000,
     }
 
 

@@ -131,6 +131,12 @@ class ServerStopping(TokenmillError):
     code = "server_stopping"
 
 
+class WorkerLeaving(TokenmillError):
+    """This worker is about to end and takes nothing more."""
+
+    code = "worker_leaving"
+
+
 class IdempotencyKeyReused(TokenmillError):
     """The idempotency key was used with another request body."""
 

@@ -26,6 +26,8 @@ LISTEN = "listen"
 UNLISTEN = "unlisten"
 
 _HEARTBEAT_SECONDS = 20
+# A broker that is short of memory takes nothing from those who publish, and tells them nothing either.
+_SEND_TIMEOUT_SECONDS = 2.0
 
 log = structlog.get_logger(__name__)
 
@@ -51,13 +53,20 @@ def publish(kind: str, job_ids: Sequence[str], listener: str | None = None) -> N
         return
     try:
         with guarded(), app.producer_pool.acquire(block=True, timeout=1) as producer:
-            producer.publish(
-                {"kind": kind, "job_ids": list(job_ids), "listener": listener},
-                exchange=_exchange(),
-                declare=[_exchange()],
-                serializer="json",
-                retry=False,
-            )
+            try:
+                producer.publish(
+                    {"kind": kind, "job_ids": list(job_ids), "listener": listener},
+                    exchange=_exchange(),
+                    declare=[_exchange()],
+                    serializer="json",
+                    retry=False,
+                    timeout=_SEND_TIMEOUT_SECONDS,
+                    confirm_timeout=_SEND_TIMEOUT_SECONDS,
+                )
+            except TimeoutError:
+                # In good order its end would wait for an answer as well.
+                producer.connection.collect()
+                raise
     except BrokerLeftAlone:
         log.debug("event not published", action="event_lost", kind=kind)
     except BrokerUnavailable as error:

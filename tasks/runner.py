@@ -15,7 +15,7 @@ from tasks.backoff import Backoff
 from tasks.broadcast import Broadcast
 from tasks.claiming import claim, claim_slice
 from tasks.db import transaction
-from tasks.errors import DatabaseUnavailable
+from tasks.errors import DatabaseUnavailable, WorkerLeaving
 from tasks.finisher import Finisher
 from tasks.flight import Flight, Flights, News, Running
 from tasks.keeper import Keeper
@@ -75,6 +75,8 @@ class JobRunner:
 
         Returns when the ending is committed, when the job is somebody else's, or, before RabbitMQ
         would close the channel, while it is still running: from then on the lease alone guards it.
+
+        Raises WorkerLeaving: nothing is claimed here any more, so the message is for another worker.
         """
         asked_ns = time.time_ns()
         with structlog.contextvars.bound_contextvars(job_id=job_id):
@@ -83,6 +85,8 @@ class JobRunner:
             if job is None or job.id != job_id:
                 self._task_events.unclaimed(job_id)
             if job is None:
+                if self.leaving:
+                    raise WorkerLeaving
                 log.info("nothing to claim", action="claim_missed")
                 return
         # It may be another one, where that goes first.

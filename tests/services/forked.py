@@ -75,21 +75,28 @@ class Zygotes:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._sockets: dict[str, Path] = {}
+        self._servers: dict[str, ServerProcess] = {}
 
     def fork(
         self, kind: str, module: str, arguments: Sequence[str], log: Path, environment: Mapping[str, str]
     ) -> ForkedProcess:
-        if kind not in self._sockets:
-            self._sockets[kind] = self._start(kind)
-        return ForkedProcess(self._sockets[kind], module, arguments, log, environment)
+        if kind not in self._servers:
+            self._servers[kind] = self._start(kind)
+        return ForkedProcess(self._socket(kind), module, arguments, log, environment)
 
-    def _start(self, kind: str) -> Path:
-        path = self._folder / f"{kind}.socket"
+    def close(self) -> None:
+        for server in self._servers.values():
+            server.kill()
+
+    def _start(self, kind: str) -> ServerProcess:
+        path = self._socket(kind)
         server = ServerProcess(
             [sys.executable, "-m", "tests.services.zygote", str(path), kind],
             self._folder / f"{kind}.log",
             environment={**os.environ, "PYTHONPATH": str(REPOSITORY)},
         )
         server.wait_until(path.exists, _START_SECONDS)
-        return path
+        return server
+
+    def _socket(self, kind: str) -> Path:
+        return self._folder / f"{kind}.socket"

@@ -5,6 +5,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from secrets import token_hex
 from typing import Any, ClassVar, Self
@@ -114,9 +116,21 @@ class Platform:
             self.metrics_urls[name] = f"http://127.0.0.1:{settings['metrics_port']}/metrics"
         return process
 
+    def begin(self, role: str, **settings: object) -> PlatformProcess:
+        """Start ``tokenmill ROLE``, without waiting for it.
+
+        A program that becomes another one would import all again: a zygote forks what the commands become.
+        """
+        if role == "worker" and self.zygotes is not None:
+            node = ["-n", f"worker-{token_hex(3)}@%h", "--without-gossip", "--without-mingle"]
+            return self.start(role, "celery", "-A", "tasks.app", "--quiet", "worker", *node, **settings)
+        if role == "scheduler" and self.zygotes is not None:
+            return self.start(role, "tasks.scheduler_process", **settings)
+        return self.start(role, "web.cli", role, **settings)
+
     def start_web(self, **settings: object) -> PlatformProcess:
         port = free_ports(1)[0]
-        web = self.start("web", "web.cli", "web", host="127.0.0.1", port=port, **settings)
+        web = self.begin("web", host="127.0.0.1", port=port, **settings)
         self.base_url = f"http://127.0.0.1:{port}"
         self.metrics_urls["web"] = f"{self.base_url}/metrics"
         web.wait_until(self._healthy)
@@ -127,21 +141,13 @@ class Platform:
 
     def start_workers(self, count: int, **settings: object) -> list[PlatformProcess]:
         """Side by side, for each of them imports and loads for a while."""
-        workers = [self._begin_worker(**settings) for _ in range(count)]
+        workers = [self.begin("worker", **settings) for _ in range(count)]
         for worker in workers:
             worker.wait_until(lambda log=worker.log: "model_ready" in log.read_text(errors="replace"))
         return workers
 
-    def _begin_worker(self, **settings: object) -> PlatformProcess:
-        if self.zygotes is None:
-            return self.start("worker", "web.cli", "worker", **settings)
-        node = ["-n", f"worker-{token_hex(3)}@%h", "--without-gossip", "--without-mingle"]
-        return self.start("worker", "celery", "-A", "tasks.app", "--quiet", "worker", *node, **settings)
-
     def start_scheduler(self, **settings: object) -> PlatformProcess:
-        # The command becomes this program, and a program that becomes another imports again.
-        module, *arguments = ["web.cli", "scheduler"] if self.zygotes is None else ["tasks.scheduler_process"]
-        scheduler = self.start("scheduler", module, *arguments, **settings)
+        scheduler = self.begin("scheduler", **settings)
         scheduler.wait_until(lambda: "scheduler_started" in scheduler.log.read_text(errors="replace"))
         return scheduler
 
@@ -208,3 +214,14 @@ class Platform:
             return httpx.get(f"{self.base_url}/healthz", timeout=1).status_code == 200
         except httpx.TransportError:
             return False
+
+
+@contextmanager
+def forking_platforms(folder: Path) -> Iterator[None]:
+    """Meanwhile the processes of every platform are forked."""
+    Platform.zygotes = Zygotes(folder)
+    try:
+        yield
+    finally:
+        Platform.zygotes.close()
+        Platform.zygotes = None

@@ -10,8 +10,7 @@ import pytest
 from tasks import keys, projects
 from tests.integration.processes.same_settings import same_settings
 from tests.services.fixtures import Broker
-from tests.services.forked import Zygotes
-from tests.services.platform import Platform
+from tests.services.platform import Platform, forking_platforms
 from tests.services.ports import free_ports
 from tests.services.postgres import PostgresServer
 
@@ -73,12 +72,11 @@ def with_key(platform: Platform) -> Platform:
     return platform
 
 
-@pytest.fixture(scope="session", autouse=True)
-def zygotes(services_dir: Path) -> Iterator[None]:
+@pytest.fixture(scope="package", autouse=True)
+def zygotes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Processes of every platform here start in no time."""
-    Platform.zygotes = Zygotes(services_dir)
-    yield
-    Platform.zygotes = None
+    with forking_platforms(tmp_path_factory.mktemp("zygotes")):
+        yield
 
 
 @pytest.fixture(scope="module")

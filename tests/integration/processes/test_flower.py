@@ -41,7 +41,7 @@ class Flower:
 
     def start(self) -> PlatformProcess:
         process = self._platform.start(
-            "flower", "-m", "web.cli", "flower", flower_port=self._port, flower_password=PASSWORD
+            "flower", "web.cli", "flower", flower_port=self._port, flower_password=PASSWORD
         )
         process.wait_until(self._answers)
         return process

@@ -3,14 +3,17 @@
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from unittest import mock
 
 import pytest
+from celery.exceptions import Reject
 from sqlalchemy import select, text
 
 from inference.errors import InvalidGeneration
-from tasks import cancellation, db, events, job_queries
+from tasks import cancellation, db, events, generate, job_queries, worker
 from tasks.admission import Submission
 from tasks.db import transaction
+from tasks.errors import WorkerLeaving
 from tasks.keys import Principal
 from tasks.models import Checkpoint, Job, JobStatus, LedgerEntry
 from tasks.runner import JobRunner
@@ -135,9 +138,26 @@ def test_drain_lets_jobs_finish_within_the_grace_time(submit_job: Submit, princi
         runner.drain(10)
         thread.join(10)
         late = submit_job().job.id
-        runner.run(late)
+        with pytest.raises(WorkerLeaving):
+            runner.run(late)
     assert job_queries.get_job(principal.project_id, job_id).status is JobStatus.COMPLETED
     assert job_queries.get_job(principal.project_id, late).status is JobStatus.QUEUED
+
+
+def test_message_that_comes_to_a_leaving_worker_goes_back_to_the_broker(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    runner = mock.Mock(run=mock.Mock(side_effect=WorkerLeaving))
+    monkeypatch.setitem(worker._served, "the-queue", mock.Mock(runner=runner))
+    monkeypatch.setattr(generate, "_PAUSE_BEFORE_RETURN_SECONDS", 0)
+    task = generate.generate
+    task.push_request(delivery_info={"routing_key": "the-queue"})
+    try:
+        with pytest.raises(Reject) as returned:
+            task.run("job_1")
+    finally:
+        task.pop_request()
+    assert returned.value.requeue
 
 
 def test_message_is_acknowledged_early_while_a_long_job_goes_on(
