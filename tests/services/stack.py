@@ -88,7 +88,7 @@ class Stack:
 
     def _start_services(self) -> None:
         services = {
-            "postgres": (ServiceServer(self._postgres), f"socket in {self._folder / 'postgres'}"),
+            "postgres": (ServiceServer(self._postgres), "unix socket"),
             "rabbitmq": (ServiceServer(self._rabbitmq), self._rabbitmq.url.rpartition("@")[2].rstrip("/")),
             "redis": (ServiceServer(self._redis), self._redis.url.split("/")[2]),
         }
