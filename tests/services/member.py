@@ -40,7 +40,7 @@ class Server(Service, Protocol):
 class State(StrEnum):
     STARTING = "starting"
     READY = "ready"
-    WAITING = "waiting to start again"
+    WAITING = "waiting"
     STOPPING = "stopping"
     STOPPED = "stopped"
 

@@ -1,6 +1,7 @@
 """A whole platform on this machine: services, processes, one address, all under supervision."""
 
 import os
+import secrets
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from itertools import islice
@@ -68,6 +69,8 @@ class Stack:
         environment = self._environment()
         key = install(environment)
         self._start_processes(environment)
+        password = environment["TOKENMILL_FLOWER_PASSWORD"]
+        self._tell(f"flower is for {environment['TOKENMILL_FLOWER_USER']}, with the password {password}")
         assert self._balancer is not None
         self.running = RunningPlatform(
             url=self._balancer.url,
@@ -88,7 +91,7 @@ class Stack:
 
     def _start_services(self) -> None:
         services = {
-            "postgres": (ServiceServer(self._postgres), f"socket in {self._folder / 'postgres'}"),
+            "postgres": (ServiceServer(self._postgres), "unix socket"),
             "rabbitmq": (ServiceServer(self._rabbitmq), self._rabbitmq.url.rpartition("@")[2].rstrip("/")),
             "redis": (ServiceServer(self._redis), self._redis.url.split("/")[2]),
         }
@@ -112,6 +115,9 @@ class Stack:
             "TOKENMILL_DATA_DIR": str(data),
             "TOKENMILL_RECEIPT_KEY": str(data / "receipt-key.pem"),
             "TOKENMILL_HOST": "127.0.0.1",
+            "TOKENMILL_FLOWER_HOST": "127.0.0.1",
+            "TOKENMILL_FLOWER_USER": "admin",
+            "TOKENMILL_FLOWER_PASSWORD": secrets.token_urlsafe(12),
             "PYTHONPATH": str(REPOSITORY),
             "PYTHONUNBUFFERED": "1",
         }

@@ -18,7 +18,7 @@ def test_every_process_runs_a_command_that_exists() -> None:
 def test_the_set_is_a_whole_platform() -> None:
     kinds = read_process_set()
     counts = {name: kind.count for name, kind in kinds.items()}
-    assert counts == counts | {"scheduler": 2, "worker": 1, "embeddings": 1, "web": 2}
+    assert counts == counts | {"scheduler": 2, "worker": 1, "embeddings": 1, "flower": 1, "web": 2}
     assert [*kinds][-1] == "web", "requests come in when everything else is there, and stop first"
 
 

@@ -21,12 +21,12 @@ class NeverStarted:
 def test_table_names_what_runs_where_within_a_terminals_width() -> None:
     member = Member("web-1", ServiceServer(NeverStarted()), address="127.0.0.1:8001", tell=print)
     member.state = State.WAITING
-    console = Console(width=100, record=True)
+    console = Console(width=80)
     with console.capture() as printed:
         console.print(Screen(lambda: [member]))
     heading, row = printed.get().splitlines()
     assert heading.split() == ["PROCESS", "STATE", "PID", "UP", "MEMORY", "STARTS", "ADDRESS"]
-    assert row.split() == ["web-1", "waiting", "to", "start", "again", "0", "127.0.0.1:8001"]
+    assert row.split() == ["web-1", "waiting", "0", "127.0.0.1:8001"]
 
 
 @pytest.mark.parametrize(
