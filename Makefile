@@ -18,7 +18,7 @@ BENCH_ARGS ?=
 # Where `make demo` and `make serve` keep their database.
 export TOKENMILL_DATA_DIR ?= $(CURDIR)/.tokenmill
 
-.PHONY: help venv demo serve test test-fast lint format lock bench bench-engine bench-quality clean
+.PHONY: help venv demo serve test test-fast test-images lint format lock bench bench-engine bench-quality clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,6 +39,11 @@ test: $(INSTALLED) ## every test, against real services (started, or installed, 
 
 test-fast: $(INSTALLED) ## the tests that need no service and no model
 	$(BIN)/python -m pytest -m "not slow and not services and not model" $(PYTEST_ARGS)
+
+# TORCH_INDEX, as in the Dockerfile: where the worker's torch comes from. Minutes, and gigabytes for CUDA.
+test-images: $(INSTALLED) ## install what the images install, and start it
+	$(BIN)/python -m tests.services
+	$(BIN)/python -m pytest tests/images/image_builds.py $(PYTEST_ARGS)
 
 lint: $(INSTALLED) ## ruff and mypy
 	$(BIN)/ruff check .
