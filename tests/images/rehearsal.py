@@ -25,7 +25,9 @@ class Rehearsal:
         self._arguments = arguments
         self._directory = folder
         # Python as it comes with the base image: nothing installed, no settings of the caller's.
-        kept = {name: os.environ[name] for name in os.environ if not re.match("PYTHON|VIRTUAL|TOKENMILL", name)}
+        kept = {
+            name: os.environ[name] for name in os.environ if not re.match("PYTHON|VIRTUAL|TOKENMILL", name)
+        }
         self.environment = kept | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
 
     def perform(self, instructions: Iterable[Instruction]) -> None:

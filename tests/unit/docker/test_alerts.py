@@ -56,7 +56,7 @@ def test_each_alert_is_seen_to_fire_and_not_to_fire() -> None:
     assert names == tried(firing=False)
 
 
-@pytest.mark.parametrize("alert", alerts(), ids=lambda alert: f"{alert['alert']}-{alert['labels']['severity']}")
+@pytest.mark.parametrize("alert", alerts(), ids=lambda alert: alert["alert"])
 def test_alert_leads_to_what_to_do(alert: dict[str, Any]) -> None:
     file, _, anchor = alert["annotations"]["runbook"].partition("#")
     assert file == "README.md"

@@ -74,7 +74,12 @@ def test_queries_read_metrics_that_are_exported(path: Path) -> None:
 
 
 def test_no_metric_is_left_out() -> None:
-    shown = {HISTOGRAM_SERIES.sub("", name) for path in FILES for query in queries(path) for name in series_in(query)}
+    shown = {
+        HISTOGRAM_SERIES.sub("", name)
+        for path in FILES
+        for query in queries(path)
+        for name in series_in(query)
+    }
     assert EXPORTED - shown == {"tokenmill_database_readable"}
 
 
@@ -95,10 +100,11 @@ def test_queries_are_valid(promtool: Path, tmp_path: Path) -> None:
 
 
 def test_what_is_provisioned_is_where_the_service_has_it() -> None:
-    (source,) = yaml.safe_load((GRAFANA / "provisioning/datasources/prometheus.yml").read_text())["datasources"]
+    provisioned = GRAFANA / "provisioning"
+    (source,) = yaml.safe_load((provisioned / "datasources/prometheus.yml").read_text())["datasources"]
     assert source["url"] == "http://prometheus:9090"
     assert "prometheus" in services()
-    (provider,) = yaml.safe_load((GRAFANA / "provisioning/dashboards/tokenmill.yml").read_text())["providers"]
+    (provider,) = yaml.safe_load((provisioned / "dashboards/tokenmill.yml").read_text())["providers"]
     folder = provider["options"]["path"]
     assert f"./grafana/dashboards:{folder}:ro" in services()["grafana"]["volumes"]
     home = services()["grafana"]["environment"]["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"]

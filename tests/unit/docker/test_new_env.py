@@ -16,9 +16,7 @@ from tests.unit.docker.compose import DOCKER
 
 
 def run(folder: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        ["sh", folder / "new-env.sh"], capture_output=True, text=True, cwd="/", check=False
-    )
+    return subprocess.run(["sh", folder / "new-env.sh"], capture_output=True, text=True, cwd="/", check=False)
 
 
 @pytest.fixture

@@ -13,9 +13,7 @@ FOREIGN_PORTS = {"rabbitmq": 15692, "alertmanager": 9093, "localhost": 9090}
 
 
 def check(promtool: Path, *arguments: str) -> None:
-    done = subprocess.run(
-        [promtool, *arguments], cwd=PROMETHEUS, capture_output=True, text=True, check=False
-    )
+    done = subprocess.run([promtool, *arguments], cwd=PROMETHEUS, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
