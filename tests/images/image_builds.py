@@ -87,7 +87,7 @@ def test_the_web_image_migrates_serves_and_is_healthy(
     }
     assert "revision" in run(web, "tokenmill", "db", "upgrade", **variables)
     with serving(web, **variables):
-        until = time.monotonic() + 60
+        until = time.monotonic() + 300
         check = ["python", "-c", health_code("web", port)]
         while subprocess.run(check, env=web.environment, capture_output=True, check=False).returncode:
             assert time.monotonic() < until
