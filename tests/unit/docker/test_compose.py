@@ -20,7 +20,6 @@ from tests.unit.docker.compose import (
     listening_ports,
     services,
 )
-from web.app import create_app
 from web.cli import cli
 
 # By which the images of others know their variables.
@@ -133,11 +132,6 @@ def test_health_check_asks_where_the_process_listens(service: str) -> None:
     url = urlsplit(health_url(service) or "")
     assert url.hostname == "127.0.0.1"
     assert url.port in listening_ports(service)
-
-
-def test_paths_that_others_ask_web_for_exist() -> None:
-    rules = {rule.rule for rule in create_app().url_map.iter_rules()}
-    assert {"/healthz", "/readyz"} <= rules
 
 
 def test_volumes_are_declared_and_used() -> None:
