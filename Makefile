@@ -20,7 +20,7 @@ CHAOS_ARGS ?=
 # Where `make demo`, `make serve` and `make services` keep their databases.
 export TOKENMILL_DATA_DIR ?= $(CURDIR)/.tokenmill
 
-.PHONY: help venv demo serve services test test-fast test-services lint format lock bench bench-engine bench-quality chaos soak clean
+.PHONY: help venv demo serve services test test-fast test-services test-images lint format lock bench bench-engine bench-quality chaos soak clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -50,6 +50,11 @@ test-services: $(INSTALLED) ## the acceptance tests, over the processes of `make
 	TOKENMILL_WEBHOOK_ALLOW_HTTP=1 TOKENMILL_WEBHOOK_ALLOW_PRIVATE_ADDRESSES=1 OMP_NUM_THREADS=1 \
 		$(BIN)/python -m tests.services.run $(SERVICES_ARGS) -- \
 		$(BIN)/python -m pytest tests/acceptance $(PYTEST_ARGS)
+
+# TORCH_INDEX, as in the Dockerfile: where the worker's torch comes from. Minutes, and gigabytes for CUDA.
+test-images: $(INSTALLED) ## install what the images install, and start it
+	$(BIN)/python -m tests.services
+	$(BIN)/python -m pytest tests/images/image_builds.py $(PYTEST_ARGS)
 
 lint: $(INSTALLED) ## ruff and mypy
 	$(BIN)/ruff check .

@@ -9,7 +9,7 @@ from xdist.scheduler import LoadScopeScheduling
 
 pytest_plugins = ["tests.services.fixtures"]
 
-SERVICE_FIXTURES = {"rabbitmq", "private_rabbitmq", "redis_url", "private_redis"}
+SERVICE_FIXTURES = {"rabbitmq", "private_rabbitmq", "redis_url", "private_redis", "promtool"}
 WITH_THEIR_OWN_SERVER = {"test_demo.py", "test_embedded.py", "test_schemathesis.py"}
 TESTS = Path(__file__).parent
 # What takes longest goes first, so that no process is left with minutes of it at the end.

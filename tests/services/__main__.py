@@ -3,7 +3,7 @@
 import os
 import sys
 
-from tests.services import rabbitmq, redis
+from tests.services import promtool, rabbitmq, redis
 from tests.services.errors import ServiceMissing
 
 
@@ -14,6 +14,7 @@ def main() -> int:
             # Tests that stop and crash a server start their own, whatever else runs.
             program = service.ensure_installed()
             print(f"{name}: {'one that runs already, and ' if running else ''}{program}")
+        print(f"Prometheus: {promtool.ensure_installed()}")
     except ServiceMissing as missing:
         print(missing, file=sys.stderr)
         return 1

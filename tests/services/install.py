@@ -21,7 +21,7 @@ install "$1" || { apt-get update; install "$1"; }
 """
 
 
-def install(package: str, *, variable: str) -> None:
+def install(package: str, *, variable: str | None = None) -> None:
     """Install a Debian package. Raises ServiceMissing, which says what to do, where that is not possible."""
     root = _as_root()
     if root is None or shutil.which("apt-get") is None:
@@ -52,9 +52,9 @@ def _as_root() -> list[str] | None:
     return None
 
 
-def _advice(package: str, variable: str, reason: str) -> str:
+def _advice(package: str, variable: str | None, reason: str) -> str:
+    instead = f", or set {variable} to the URL of a running server," if variable else ""
     return (
         f"The tests need {package}, and it could not be installed: {reason}.\n"
-        f"Install it (on Debian or Ubuntu: sudo apt-get install {package}), "
-        f"or set {variable} to the URL of a running server, and run the tests again."
+        f"Install it (on Debian or Ubuntu: sudo apt-get install {package}){instead} and run the tests again."
     )

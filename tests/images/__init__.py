@@ -1,0 +1,1 @@
+"""The Python parts of the images, installed as the Dockerfiles say. Only `make test-images` runs these."""

@@ -1,0 +1,1 @@
+"""What `docker/` holds agrees with the code, with its own parts and with what reads it."""
