@@ -8,6 +8,7 @@ from functools import partial
 from flask import Flask, Response, g, request
 
 from tasks import errors
+from tasks.backpressure import QueueFull
 from tasks.limit import decisive
 from tasks.metrics import instruments
 from tasks.metrics.families import web as families
@@ -20,6 +21,7 @@ _FULL: dict[type[errors.TokenmillError], str] = {
     errors.InsufficientQuota: "budget",
     errors.TooManyJobs: "jobs",
     errors.TooManyQueuedTokens: "tokens",
+    QueueFull: "queue_age",
 }
 # Clients may call their methods what they like.
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})

@@ -1,6 +1,7 @@
 """How this process stands."""
 
-from tasks.metrics import database
+from tasks import circuit
+from tasks.metrics import circuits, database
 
 
 def note_process() -> None:
@@ -9,3 +10,4 @@ def note_process() -> None:
     Cheap enough for the end of every request.
     """
     database.note_pool()
+    circuits.note(circuit.states())

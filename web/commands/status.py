@@ -36,6 +36,7 @@ def status(every_seconds: float | None, as_json: bool) -> None:
     logs.configure()
     # What goes wrong is on the screen.
     logging.disable(logging.WARNING)
+    click.get_current_context().call_on_close(lambda: logging.disable(logging.NOTSET))
     if every_seconds is None:
         migrate.check(settings().database_url)
         show_once(as_json=as_json)

@@ -3,13 +3,13 @@
 import re
 import subprocess
 import sys
+import tomllib
 from urllib.parse import urlsplit
 
 import click
 import pytest
 
 from tasks.settings import Settings
-from tests.unit.docker import awaited
 from tests.unit.docker.compose import (
     COMPOSE_FILE,
     DOCKER,
@@ -83,8 +83,6 @@ def test_each_image_of_ours_is_built_by_a_service_that_no_profile_hides_from_its
 @pytest.mark.parametrize("service", PROCESSES)
 def test_command_is_one_of_ours(service: str) -> None:
     arguments = list(services()[service]["command"])
-    if arguments[0] in awaited.COMMANDS:
-        return
     command: click.Command = cli
     context = click.Context(cli)
     while isinstance(command, click.Group):
@@ -97,7 +95,21 @@ def test_command_is_one_of_ours(service: str) -> None:
 
 @pytest.mark.parametrize("service", PROCESSES)
 def test_variables_are_settings(service: str) -> None:
-    assert set(environment(service)) - setting_names() - awaited.SETTINGS <= NOT_SETTINGS
+    assert set(environment(service)) - setting_names() <= NOT_SETTINGS
+
+
+def test_the_same_processes_run_as_without_containers() -> None:
+    """As many of each, too."""
+    listed = tomllib.loads((DOCKER / "processes.toml").read_text())
+    without = {each["command"]: each.get("count", 1) for each in listed.values() if isinstance(each, dict)}
+    within = {
+        " ".join(["tokenmill", *services()[name]["command"]]): services()[name]
+        .get("deploy", {})
+        .get("replicas", 1)
+        for name in PROCESSES
+        if name not in {"worker-gpu", "migrate"}
+    }
+    assert within == without | {"tokenmill flower": 1}
 
 
 def test_variables_of_others_are_theirs() -> None:

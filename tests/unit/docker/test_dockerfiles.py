@@ -11,7 +11,6 @@ from urllib.parse import urlsplit
 import pytest
 
 from tasks.settings import Settings
-from tests.unit.docker import awaited
 from tests.unit.docker.dockerfile import DOCKERFILES, Stage, stages, variables
 from tests.unit.structure.source import ROOT
 from web.app import create_app
@@ -99,7 +98,7 @@ def test_variables_are_settings_or_known_to_python_and_drivers(image: str) -> No
     alias = Settings.model_config["alias_generator"]
     assert callable(alias)
     known = {str(alias(name)) for name in Settings.model_fields}
-    strangers = set(variables(final(image))) - known - awaited.SETTINGS
+    strangers = set(variables(final(image))) - known
     assert strangers <= {
         "PATH",
         "PYTHONUNBUFFERED",
