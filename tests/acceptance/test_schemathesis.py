@@ -29,7 +29,7 @@ context_length = 256
 prices = {{ input_usd = 1 }}
 """
 SEED = "7"
-BUDGET_SECONDS = 45
+BUDGET_SECONDS = 30
 # A job that has not ended in time is no failure of the server, and what the document says of it is checked.
 CONFIG = """
 [checks.not_a_server_error]

@@ -6,6 +6,7 @@ import random
 import shutil
 import sys
 import tempfile
+from contextlib import nullcontext
 from pathlib import Path
 
 from rich.console import Console
@@ -13,6 +14,7 @@ from rich.console import Console
 from tests.chaos import progress
 from tests.chaos.report import Report
 from tests.chaos.run import Run
+from tests.services.platform import forking_platforms
 
 
 def main() -> int:
@@ -24,6 +26,11 @@ def main() -> int:
     parser.add_argument(
         "--keep", action="store_true", help="keep the folder with logs and database in any case"
     )
+    parser.add_argument(
+        "--fork",
+        action="store_true",
+        help="start processes from ones that have imported what they need, which is faster",
+    )
     options = parser.parse_args()
     seed = random.randrange(1_000_000) if options.seed is None else options.seed
     forget_own_settings()
@@ -31,7 +38,8 @@ def main() -> int:
     console.print(f"{options.faults} faults, seed {seed}")
     folder = Path(tempfile.mkdtemp(prefix="tokenmill-chaos-"))
     shown = progress.Bar if console.is_terminal else progress.Lines
-    with shown(console, options.faults) as told:
+    forking = forking_platforms(folder) if options.fork else nullcontext()
+    with forking, shown(console, options.faults) as told:
         found = Run(folder, seed=seed, faults=options.faults, progress=told).findings()
     Report(console).show(found)
     if options.keep:

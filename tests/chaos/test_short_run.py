@@ -15,7 +15,7 @@ SEED = 20
 @pytest.mark.timeout(600)
 def test_twenty_faults_break_no_promise() -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "tests.chaos", "--faults", "20", "--seed", str(SEED)],
+        [sys.executable, "-m", "tests.chaos", "--faults", "20", "--seed", str(SEED), "--fork"],
         cwd=ROOT,
         capture_output=True,
         text=True,

@@ -6,6 +6,7 @@ import select
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -76,12 +77,14 @@ class Zygotes:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._servers: dict[str, ServerProcess] = {}
+        self._starting = threading.Lock()
 
     def fork(
         self, kind: str, module: str, arguments: Sequence[str], log: Path, environment: Mapping[str, str]
     ) -> ForkedProcess:
-        if kind not in self._servers:
-            self._servers[kind] = self._start(kind)
+        with self._starting:
+            if kind not in self._servers:
+                self._servers[kind] = self._start(kind)
         return ForkedProcess(self._socket(kind), module, arguments, log, environment)
 
     def close(self) -> None:

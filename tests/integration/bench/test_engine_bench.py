@@ -14,7 +14,7 @@ from tests.bench.engines.lineup import ROOT
 @pytest.mark.model
 @pytest.mark.timeout(600)
 def test_engines_are_compared_on_the_same_prompts_in_one_go(tmp_path: Path) -> None:
-    engines = ["ours-fp32", "transformers-static-64", "transformers-continuous"]
+    engines = ["ours-fp32", "transformers-static-64"]
     found = tmp_path / "found.json"
     work = ["--workloads", "uniform,sampled", "--scale", "0.05", "--rounds", "1", "--no-limits"]
     arguments = ["--engines", ",".join(engines), *work, "--markdown", "--json", str(found)]

@@ -1,4 +1,4 @@
-"""An engine under everything at once for half a minute; `python -m tests.bench.engine_stress` is for more."""
+"""An engine under everything at once for a while; `python -m tests.bench.engine_stress` is for more."""
 
 import os
 import threading
@@ -9,7 +9,7 @@ from inference.loader import LoadedModel
 from inference.request import OutcomeStatus
 from tests.integration.inference.engine_stress import tiny_stress
 
-MINUTES = float(os.environ.get("TOKENMILL_TEST_STRESS_MINUTES", "0.5"))
+MINUTES = float(os.environ.get("TOKENMILL_TEST_STRESS_MINUTES", "0.25"))
 GROWTH_BYTES = 32 << 20
 
 

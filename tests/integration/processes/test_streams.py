@@ -137,12 +137,12 @@ def test_worker_killed_mid_stream_and_the_stream_goes_on(platform: Platform, boo
 
 def test_stuck_client_holds_up_neither_the_worker_nor_others(standing: Platform) -> None:
     stuck_job = standing.submit(**LONG | {"max_tokens": 400})
-    stuck = open_and_never_read(f"{standing.base_url}/v1/jobs/{stuck_job['id']}/events", standing.headers)
-    job = standing.submit(**LONG | {"max_tokens": 40})
-    with follow(standing, job["id"]) as source:
-        assert_complete(tokens(source.events()), standing.wait_for(job["id"], "completed"))
-    assert standing.wait_for(stuck_job["id"], "completed")["usage"]["completion_tokens"] == 400
-    stuck.close()
+    with open_and_never_read(f"{standing.base_url}/v1/jobs/{stuck_job['id']}/events", standing.headers):
+        job = standing.submit(**LONG | {"max_tokens": 40})
+        with follow(standing, job["id"]) as source:
+            assert_complete(tokens(source.events()), standing.wait_for(job["id"], "completed"))
+        ended = standing.wait_for(stuck_job["id"], "completed", seconds=240)
+    assert ended["usage"]["completion_tokens"] == 400
     Books(standing.environment["DATABASE_URL"]).assert_settled()
 
 

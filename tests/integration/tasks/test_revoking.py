@@ -33,6 +33,7 @@ def test_running_job_is_cancelled_and_billed_for_just_what_it_had(
     with working() as worker:
         worker.take(job_id).generate(1, 2, 3)
         assert "at its next token" in revoke(job_id)
+        worker.runner.drain(10)
     job = job_queries.get_job(principal.project_id, job_id)
     assert (job.status, job.completion_tokens) == (JobStatus.CANCELLED, 3)
     assert row("SELECT count(*) AS charges FROM ledger_entries").charges == 1
