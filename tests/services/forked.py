@@ -26,6 +26,7 @@ class ForkedProgram:
         self._answers = self._connection.makefile()
         self.pid = int(self._answers.readline())
         self.returncode: int | None = None
+        self._reading = threading.Lock()
 
     def poll(self) -> int | None:
         return self._ended_within(0)
@@ -41,12 +42,21 @@ class ForkedProgram:
         return status
 
     def _ended_within(self, seconds: float | None) -> int | None:
-        if self.returncode is None and select.select([self._connection], [], [], seconds)[0]:
-            # Nothing where the zygote went first, and took it along.
-            self.returncode = int(self._answers.readline() or -9)
-            self._answers.close()
-            self._connection.close()
+        if self.returncode is None and self._is_told(seconds):
+            with self._reading:
+                if self.returncode is None:
+                    # Nothing where the zygote went first, and took it along.
+                    self.returncode = int(self._answers.readline() or -9)
+                    self._answers.close()
+                    self._connection.close()
         return self.returncode
+
+    def _is_told(self, seconds: float | None) -> bool:
+        try:
+            return bool(select.select([self._connection], [], [], seconds)[0])
+        except ValueError:
+            # Another thread has read it, and closed the connection.
+            return True
 
 
 class ForkedProcess(ServerProcess):
