@@ -17,7 +17,7 @@ from datetime import timedelta
 from pathlib import Path
 from unittest import mock
 
-from tasks import budgets, job_limits, jobs, keys, known_keys, ledger, migrate, projects, queue
+from tasks import budgets, job_limits, jobs, keys, known_keys, ledger, logs, migrate, projects, queue
 from tasks.admission import planned_values
 from tasks.budget_subject import Subject, SubjectKind
 from tasks.db import transaction
@@ -43,6 +43,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--times", type=int, default=200)
     options = parser.parse_args()
+    # A line for each request is part of what it costs, but not that a terminal shows it.
+    logs.configure()
     with tempfile.TemporaryDirectory(prefix="tokenmill-bench-") as name, _services(Path(name)):
         secret = keys.create_key(projects.create_project("bench").id, "bench").secret
         principal = keys.authenticate(secret)
