@@ -1,10 +1,13 @@
 """Flower on the platform's broker: with a state that outlives it, and a revoke that cancels jobs."""
 
+import asyncio
+import signal
 from collections.abc import Iterator
 
 import structlog
 from flower.options import options
 from flower.urls import handlers
+from tornado.ioloop import IOLoop
 
 from tasks import db, logs
 from tasks.app import app
@@ -29,11 +32,22 @@ def main(*, read_only: bool) -> int:
     handlers.insert(0, (r"/api/task/revoke/(.+)", RevokeJob))
     if (credentials := settings().flower_credentials()) is not None:
         options.basic_auth = [credentials]
+    # Runs first in the loop, after Flower has set its own handler.
+    IOLoop.current().add_callback(_end_at_sigterm)
     log.info("flower started", action="flower_started", host=settings().flower_host)
     # Without a name, an environment variable APP would name another.
     arguments = ["--app", "tasks.app", "--quiet", "flower", *_arguments(settings(), read_only=read_only)]
     code: int | None = app.start(arguments)
     return code or 0
+
+
+def _end_at_sigterm() -> None:
+    """End the loop between two callbacks.
+
+    Flower's own handler raises SystemExit wherever the program happens to be, and Python drops an exception
+    that is raised in a finalizer: Flower would go on.
+    """
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, IOLoop.current().stop)
 
 
 def _arguments(found: Settings, *, read_only: bool) -> Iterator[str]:

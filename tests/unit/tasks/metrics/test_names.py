@@ -23,7 +23,7 @@ def test_every_name_is_there_once() -> None:
 
 
 def test_the_readme_names_all_of_them_and_no_other() -> None:
-    section = README.partition("\n### Metrics\n")[2].partition("\n## ")[0]
+    section = README.partition("\n### Metrics\n")[2].partition("\n### ")[0]
     cells = re.findall(r"^\| (`[^|]*`) \|", section, re.MULTILINE)
     named = {f"tokenmill_{name}" for cell in cells for name in re.findall(r"`([a-z_]+)`", cell)}
     assert named == exported_names()
