@@ -34,9 +34,10 @@ _COUNTED = """
     SELECT count(*) AS waiting, extract(epoch FROM now() - min(since))::float AS oldest_seconds
     FROM ({query} LIMIT :most) AS waiting
 """
-# The relay leaves younger ones to the process that admitted them.
+# The relay leaves younger ones to the process that admitted them. One that came back from a worker has waited
+# no longer than since that began it.
 _OUTBOX = """
-    SELECT created_at AS since FROM jobs
+    SELECT coalesce(started_at, created_at) AS since FROM jobs
     WHERE status = 'queued' AND published_at IS NULL AND batch_id IS NULL
         AND created_at < now() - interval '2 seconds'
     ORDER BY id

@@ -68,7 +68,7 @@ _RUNNING = text("""
 """)
 _LINES = text("""
     SELECT model, sum(unfinished)::bigint AS unfinished,
-        extract(epoch FROM now() - min(in_progress_at))::float AS oldest_seconds
+        extract(epoch FROM now() - min(in_progress_at) FILTER (WHERE unfinished > 0))::float AS oldest_seconds
     FROM batches
     WHERE status IN ('in_progress', 'cancelling') AND model IS NOT NULL
     GROUP BY model

@@ -219,6 +219,8 @@ def test_money_held_and_spent_and_the_fullest_budget(submit_job: Submit, princip
     assert found.of("budget_used_ratio", subject="project") == 0
     change("UPDATE spend SET limit_usd = held_usd + spent_usd")
     assert read().of("budget_used_ratio", subject="project") == pytest.approx(1)
+    change("UPDATE spend SET limit_usd = NULL, prepaid = true, granted_usd = (held_usd + spent_usd) * 2")
+    assert read().of("budget_used_ratio", subject="project") == pytest.approx(0.5)
 
 
 def test_database_is_asked_every_few_seconds_at_most(

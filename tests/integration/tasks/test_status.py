@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pytest
 
-from tasks import budgets, db
+from tasks import budgets, corrections, db
 from tasks.admission import Submission
 from tasks.budget_subject import Subject, SubjectKind
 from tasks.keys import Principal
@@ -131,6 +131,19 @@ def test_spend_has_what_was_charged_what_is_held_and_limits_that_are_near(
     assert (near.subject, near.limit_usd, near.used_usd) == ("project:tests", HOLD + CHARGE, HOLD + CHARGE)
     budgets.set_budget(project, hard_usd=Decimal(1), soft_usd=None)
     assert look().spend.near_limits == []
+
+
+def test_prepaid_credit_near_its_end_is_a_limit_that_is_near(
+    submit_job: Submit, principal: Principal
+) -> None:
+    budgets.set_prepaid(principal.project_id, True)
+    corrections.grant(principal.project_id, HOLD * 4, key="first", reason="test")
+    for _ in range(3):
+        submit_job()
+    assert look().spend.near_limits == []
+    submit_job()
+    (near,) = look().spend.near_limits
+    assert (near.subject, near.limit_usd, near.used_usd) == ("project:tests", HOLD * 4, HOLD * 4)
 
 
 def test_workers_are_alive_dead_or_gone(monkeypatch: pytest.MonkeyPatch) -> None:

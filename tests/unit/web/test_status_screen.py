@@ -12,10 +12,11 @@ from tasks import migrate
 from tasks.errors import DatabaseUnavailable
 from tasks.status.backlogs import BacklogStatus
 from tasks.status.batches import BatchesStatus, BatchStatusLine
+from tasks.status.limits import NearLimit
 from tasks.status.platform import PlatformStatus
 from tasks.status.processes import ProcessStatus
 from tasks.status.queues import MOST_COUNTED, QueueStatus
-from tasks.status.spend import NearLimit, SpendStatus
+from tasks.status.spend import SpendStatus
 from tasks.status.traffic import LatencyStatus, TrafficStatus, WindowStatus
 from tasks.status.workers import WorkerStatus
 from web import status_watch
