@@ -106,9 +106,11 @@ def circuit_of(
 
 def states() -> Mapping[str, bool]:
     """The targets that this process has tried so far, and whether the way to any of them is open."""
+    found: dict[str, bool] = {}
     with _lock:
-        known = [(target, circuit.is_open) for (target, _), circuit in _circuits.items()]
-    return {target: any(is_open for other, is_open in known if other == target) for target, _ in known}
+        for (target, _), circuit in _circuits.items():
+            found[target] = found.get(target, False) or circuit.is_open
+    return found
 
 
 def forget() -> None:

@@ -170,3 +170,13 @@ def test_redis_that_is_away_is_not_asked_for_every_nonce(
         with pytest.raises(ReplayGuardUnavailable):
             nonces.use("nonce", 60)
     assert len(asked) == 1
+
+
+def test_target_is_open_while_the_way_to_any_of_its_names_is() -> None:
+    for name in ("a", "b", "c"):
+        circuit.circuit_of("hosts", name)
+    circuit.circuit_of("mail")
+    circuit.circuit_of("hosts", "b").failed()
+    assert circuit.states() == {"hosts": True, "mail": False}
+    circuit.circuit_of("hosts", "b").succeeded()
+    assert circuit.states() == {"hosts": False, "mail": False}
