@@ -4,9 +4,9 @@ from tasks import queue_state
 from tasks.errors import TokenmillError
 from tasks.plan import JobPlan, ServiceTier
 from tasks.queue_state import QueueState
+from tasks.retry_after import clamped
 from tasks.settings import settings
 
-_MOST_RETRY_SECONDS = 120
 # Where nothing has ended lately, nobody knows.
 _UNKNOWN_RETRY_SECONDS = 60
 
@@ -58,8 +58,3 @@ def _retry_seconds(state: QueueState, rank: int, limit_seconds: float) -> int:
         return _UNKNOWN_RETRY_SECONDS
     too_old = state.age_seconds(rank) > limit_seconds
     return clamped(drain_seconds if too_old else drain_seconds - limit_seconds)
-
-
-def clamped(seconds: float) -> int:
-    """As a `Retry-After` says it."""
-    return max(1, min(_MOST_RETRY_SECONDS, round(seconds)))

@@ -7,9 +7,10 @@ from time import monotonic
 
 from inference.errors import UnknownModel
 from tasks import throughput
-from tasks.backpressure import QueueFull, clamped
+from tasks.backpressure import QueueFull
 from tasks.errors import StorageUnavailable
 from tasks.files import FileRecord
+from tasks.retry_after import clamped
 from tasks.settings import settings
 from tasks.storage import ObjectMissing, storage
 from tasks.throughput import Throughput

@@ -39,5 +39,5 @@ def submit(plan: JobPlan, **known: str) -> Submission:
 def _tell_when_some_have_ended(plan: JobPlan) -> None:
     @after_this_request
     def add_header(response: Response) -> Response:
-        response.headers["Retry-After"] = str(retry_after.seconds(plan.spec.name))
+        response.headers["Retry-After"] = str(retry_after.seconds(plan.spec.name, plan.service_tier))
         return response

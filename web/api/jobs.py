@@ -8,6 +8,7 @@ from tasks import cancellation, job_queries, job_results, retry_after
 from tasks.endpoints import AnyBody, body_of
 from tasks.job import JobRecord
 from tasks.outcome import answered
+from tasks.plan import ServiceTier
 from tasks.wire.job import JOB_REQUEST, JobBody, JobListBody, job_body
 from tasks.wire.job_plan import job_plan
 from web import auth, bodies, queries, submissions
@@ -69,7 +70,7 @@ def read(job_id: str) -> Response:
     response.headers["Cache-Control"] = "private, no-cache"
     response.set_etag(sha256(response.get_data()).hexdigest()[:32])
     if not job.status.ended:
-        response.headers["Retry-After"] = str(retry_after.seconds(job.model))
+        response.headers["Retry-After"] = str(retry_after.seconds(job.model, ServiceTier(job.service_tier)))
     response.make_conditional(request.environ)
     return response
 

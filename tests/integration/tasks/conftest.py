@@ -26,7 +26,6 @@ from tasks import (
     queue_state,
     readiness,
     redis_client,
-    retry_after,
 )
 from tasks.admission import Submission, submit
 from tasks.keys import Principal
@@ -75,7 +74,6 @@ def _forget() -> None:
     nonces._memory.cache_clear()
     price_book._cache.clear()
     price_book._synced.clear()
-    retry_after._cache.clear()
     readiness.forget()
     circuit.forget()
     queue_state.forget()

@@ -21,7 +21,7 @@ BODY = {"type": "completion", "model": "smollm2", "prompt": "hello"}
 
 @pytest.fixture(autouse=True)
 def _five_seconds_to_go(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(retry_after, "seconds", lambda model: 5)
+    monkeypatch.setattr(retry_after, "seconds", lambda model, tier: 5)
 
 
 def serve_job(monkeypatch: pytest.MonkeyPatch, job: JobRecord) -> None:
