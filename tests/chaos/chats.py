@@ -8,7 +8,7 @@ import httpx
 from tests.chaos.client import Client
 from tests.chaos.recipes import pick
 from tests.chaos.record import Story
-from tests.chaos.sse import ServerEvent, events
+from tests.services.server_events import ServerEvent, events
 
 _JOB_ID = "x-tokenmill-job-id"
 _MOST_TRIES = 30

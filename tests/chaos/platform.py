@@ -9,7 +9,6 @@ from tests.integration.processes.conftest import QUICK
 from tests.services.platform import Platform
 
 _SETTINGS: dict[str, Any] = QUICK | {
-    "catalog_overrides": "",
     "log_format": "json",
     "worker_slots": 16,
     "republish_after_seconds": 5,

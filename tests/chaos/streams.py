@@ -8,7 +8,7 @@ from tests.chaos import jobs
 from tests.chaos.client import Client
 from tests.chaos.recipes import pick
 from tests.chaos.record import Story
-from tests.chaos.sse import ServerEvent, events
+from tests.services.server_events import ServerEvent, events
 
 _END = "end"
 

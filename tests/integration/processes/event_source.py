@@ -1,6 +1,5 @@
 """A client of server-sent events, with its hands on the connection."""
 
-import json
 import socket
 import time
 from collections.abc import Iterator
@@ -8,6 +7,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
+
+from tests.services.server_events import events as server_events
 
 
 class EventSource:
@@ -34,18 +35,9 @@ class EventSource:
 
     def events(self) -> Iterator[tuple[str, dict[str, Any]]]:
         """Names and data, as they come; ``last_id`` is that of the last one."""
-        name, data = "", ""
-        for line in self._response.iter_lines():
-            field, _, value = line.partition(": ")
-            if field == "id":
-                self.last_id = value
-            elif field == "event":
-                name = value
-            elif field == "data":
-                data = value
-            elif not line and data:
-                yield name, json.loads(data)
-                name, data = "", ""
+        for event in server_events(self._response):
+            self.last_id = event.id or self.last_id
+            yield event.name, event.json()
 
 
 def tokens(events: Iterator[tuple[str, dict[str, Any]]], at_most: int | None = None) -> list[dict[str, Any]]:

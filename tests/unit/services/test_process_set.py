@@ -11,8 +11,8 @@ from web.cli import cli
 def test_every_process_runs_a_command_that_exists() -> None:
     for kind in read_process_set().values():
         name, *options = kind.arguments
-        command = cli.commands[name]
-        command.make_context(name, options)
+        context = cli.commands[name].make_context(name, options)
+        assert (context.info_name, context.args) == (name, [])
 
 
 def test_the_set_is_a_whole_platform() -> None:
