@@ -14,6 +14,7 @@ from openai import OpenAI
 
 from tests.acceptance.embedded_server import ROOT, EmbeddedServer, environment
 from tests.acceptance.live_server import LiveServer, ProcessesServer
+from tests.integration.inference.shallow_model import save_shallow
 from tests.services.running import RunningPlatform
 
 __all__ = ["ROOT", "EmbeddedServer", "LiveServer", "RunTokenmill", "StartServer", "environment"]
@@ -77,13 +78,19 @@ def data_dir() -> Iterator[Path]:
         yield folder
 
 
+@pytest.fixture(scope="package")
+def shallow(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Variables with which the packaged model has few layers, for what is not about its answers."""
+    return {"TOKENMILL_CATALOG_OVERRIDES": save_shallow(tmp_path_factory.mktemp("shallow"))}
+
+
 @pytest.fixture
-def start_server(data_dir: Path) -> Iterator[StartServer]:
+def start_server(data_dir: Path, shallow: dict[str, str]) -> Iterator[StartServer]:
     """Start a server on the test's own data directory, one after the other."""
     with ExitStack() as started:
 
         def start(**variables: str) -> EmbeddedServer:
-            server = EmbeddedServer(data_dir, **QUICK | variables)
+            server = EmbeddedServer(data_dir, **shallow | variables)
             started.callback(server.close)
             return server
 

@@ -48,7 +48,7 @@ def test_waiting_client_is_answered_when_the_server_stops_and_a_second_ctrl_c_en
 
 def test_key_stays_the_same_and_unfinished_jobs_go_on_after_a_restart(start_server: StartServer) -> None:
     server = start_server(TOKENMILL_DRAIN_GRACE_SECONDS="0", TOKENMILL_WORKER_SLOTS="2").wait_until_ready()
-    jobs = [server.submit(prompt=COUNTING, max_tokens=150) for _ in range(4)]
+    jobs = [server.submit(prompt=COUNTING, max_tokens=400) for _ in range(4)]
     server.until(jobs[0]["id"], "in_progress")
     server.send(signal.SIGINT)
     assert server.wait_for_exit() == 0
@@ -57,13 +57,13 @@ def test_key_stays_the_same_and_unfinished_jobs_go_on_after_a_restart(start_serv
     ended = [restarted.ended(job["id"]) for job in jobs]
     assert [job["status"] for job in ended] == ["completed"] * 4
     assert len({job["output"]["text"] for job in ended}) == 1
-    assert all(job["usage"]["completion_tokens"] == 150 for job in ended)
+    assert all(job["usage"]["completion_tokens"] == 400 for job in ended)
 
 
 def test_killed_server_loses_nothing(start_server: StartServer) -> None:
     server = start_server().wait_until_ready()
-    undisturbed = server.ended(server.submit(prompt=COUNTING, max_tokens=150)["id"])
-    job = server.submit(prompt=COUNTING, max_tokens=150)
+    undisturbed = server.ended(server.submit(prompt=COUNTING, max_tokens=400)["id"])
+    job = server.submit(prompt=COUNTING, max_tokens=400)
     server.until(job["id"], "in_progress")
     server.send(signal.SIGKILL)
     server.wait_for_exit()

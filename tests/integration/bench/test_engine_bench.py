@@ -16,7 +16,7 @@ from tests.bench.engines.lineup import ROOT
 def test_engines_are_compared_on_the_same_prompts_in_one_go(tmp_path: Path) -> None:
     engines = ["ours-fp32", "transformers-static-64"]
     found = tmp_path / "found.json"
-    work = ["--workloads", "uniform,sampled", "--scale", "0.05", "--rounds", "1", "--no-limits"]
+    work = ["--workloads", "uniform,sampled", "--scale", "0.02", "--rounds", "1", "--no-limits"]
     arguments = ["--engines", ",".join(engines), *work, "--markdown", "--json", str(found)]
     done = subprocess.run(
         [sys.executable, "-m", "tests.bench.engine", *arguments],

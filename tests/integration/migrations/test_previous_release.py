@@ -52,7 +52,6 @@ def upgrade(database_url: str, rabbitmq: Broker, tmp_path: Path) -> Iterator[Upg
     (tmp_path / "catalog.toml").write_text(CATALOG.format(folder=tmp_path / "model"))
     settings = QUICK | {
         "catalog": tmp_path / "catalog.toml",
-        "catalog_overrides": "",
         "data_dir": tmp_path / "data",
         "queue_prefix": f"{rabbitmq.queue_prefix}-{uuid.uuid4().hex[:6]}",
     }

@@ -88,7 +88,6 @@ def batch_platform(
     catalog = _write_catalog(folder)
     changed = QUICK | {
         "catalog": catalog,
-        "catalog_overrides": "",
         "data_dir": folder / "data",
         "worker_slots": 16,
         "republish_after_seconds": 4,

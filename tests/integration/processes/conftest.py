@@ -8,6 +8,7 @@ import psycopg2
 import pytest
 
 from tasks import keys, projects
+from tests.integration.inference.shallow_model import save_shallow
 from tests.integration.processes.same_settings import same_settings
 from tests.services.fixtures import Broker
 from tests.services.platform import Platform, forking_platforms
@@ -26,8 +27,6 @@ QUICK = {
     "relay_interval_seconds": 0.5,
     "web_processes": 1,
     "drain_grace_seconds": 1,
-    # What "auto" comes to on most CPUs, without measuring at every start.
-    "catalog_overrides": '[models.smollm2-135m-instruct]\nquantization = "fp32"',
 }
 
 
@@ -79,8 +78,15 @@ def zygotes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="package")
+def shallow(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The settings with which the packaged model has few layers: these tests are about processes."""
+    return {"catalog_overrides": save_shallow(tmp_path_factory.mktemp("shallow"))}
+
+
 @pytest.fixture(scope="module")
 def standing(
+    shallow: dict[str, str],
     postgres_server: PostgresServer,
     template_database: str,
     rabbitmq: Broker,
@@ -96,7 +102,7 @@ def standing(
         broker_url=rabbitmq.url,
         queue_prefix=prefix,
         traces_file=folder / "traces",
-        **QUICK,
+        **QUICK | shallow,
     ) as started:
         with_key(started)
         scheduler_port, worker_port = free_ports(2)
@@ -108,12 +114,20 @@ def standing(
 
 @pytest.fixture
 def platform(
-    database_url: str, rabbitmq: Broker, tmp_path: Path, postgres_server: PostgresServer
+    shallow: dict[str, str],
+    database_url: str,
+    rabbitmq: Broker,
+    tmp_path: Path,
+    postgres_server: PostgresServer,
 ) -> Iterator[Platform]:
     """No process yet; a database and queue names of the test's own."""
     prefix = f"{rabbitmq.queue_prefix}-{uuid.uuid4().hex[:6]}"
     with Platform(
-        tmp_path, database_url=database_url, broker_url=rabbitmq.url, queue_prefix=prefix, **QUICK
+        tmp_path,
+        database_url=database_url,
+        broker_url=rabbitmq.url,
+        queue_prefix=prefix,
+        **QUICK | shallow,
     ) as started:
         yield with_key(started)
 
