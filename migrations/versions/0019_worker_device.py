@@ -1,7 +1,7 @@
 """What device a worker runs on.
 
 Revision ID: 0019
-Revises: 0016
+Revises: 0018
 """
 
 import sqlalchemy as sa

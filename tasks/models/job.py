@@ -112,6 +112,7 @@ class Job(Base):
         ),
         Index("ix_jobs_model_ended_at", "model", "ended_at", postgresql_where=text("ended_at IS NOT NULL")),
         Index("ix_jobs_expiring", "expires_at", postgresql_where=text("status IN ('queued', 'in_progress')")),
+        {"postgresql_with": {"autovacuum_vacuum_scale_factor": "0.02"}},
     )
 
     id: Mapped[PrimaryId]

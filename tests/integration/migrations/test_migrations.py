@@ -52,6 +52,22 @@ def test_models_and_migrations_agree(empty_database_url: str, connection: Connec
     assert compare_metadata(context, Base.metadata) == []
 
 
+def test_tables_are_stored_as_their_models_say(empty_database_url: str, connection: Connection) -> None:
+    """Alembic compares no storage parameters."""
+    migrate.upgrade(empty_database_url)
+    stored = text("SELECT relname, reloptions FROM pg_class WHERE relkind = 'r' AND reloptions IS NOT NULL")
+    found = {row.relname: sorted(row.reloptions) for row in connection.execute(stored)}
+    told = {
+        table.name: table.dialect_options["postgresql"]["with"] for table in Base.metadata.tables.values()
+    }
+    assert found == {
+        name: sorted(f"{option}={value}" for option, value in options.items())
+        for name, options in told.items()
+        if options
+    }
+    assert {"jobs", "spend"} <= found.keys()
+
+
 def test_every_migration_works_on_a_database_with_rows(
     empty_database_url: str, connection: Connection
 ) -> None:
