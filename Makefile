@@ -20,6 +20,9 @@ CHAOS_ARGS ?=
 # Where `make demo`, `make serve` and `make services` keep their databases.
 export TOKENMILL_DATA_DIR ?= $(CURDIR)/.tokenmill
 
+# Where it is set, every process compiles all that it imports again.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help venv demo serve services test test-fast test-services test-images lint format lock bench bench-engine bench-quality chaos soak clean
 
 help: ## list these targets

@@ -13,6 +13,7 @@ import pytest
 from openai import OpenAI
 
 from tasks.migrate import upgrade
+from tests.integration.inference.shallow_model import WHOLE
 from tests.integration.processes.conftest import QUICK, Books, with_key
 from tests.integration.processes.event_source import EventSource, open_and_never_read, text, tokens
 from tests.services.platform import Platform
@@ -60,7 +61,7 @@ def test_events_are_the_tokens_as_they_come_then_the_ended_job(standing: Platfor
     with follow(standing, job["id"], "end") as source:
         assert source.status == 204
     with follow(standing, job["id"], "150") as source:
-        assert [piece["position"] for piece in tokens(source.events())] == list(range(151, 161))
+        assert [piece["position"] for piece in tokens(source.events())] == list(range(151, 301))
 
 
 def test_trace_of_a_stream_leads_from_its_request_through_the_worker(standing: Platform) -> None:
@@ -218,10 +219,11 @@ def test_stopping_server_tells_its_clients_to_go_on_elsewhere(platform: Platform
 
 
 def test_official_client_chats_streams_embeds_and_runs_a_batch(standing: Platform) -> None:
-    standing.start_worker(worker_model="all-minilm-l6-v2")
+    for model in ("all-minilm-l6-v2", WHOLE):
+        standing.start_worker(worker_model=model)
     key = standing.headers["Authorization"].removeprefix("Bearer ")
     messages: Any = [{"role": "user", "content": "What is the capital of France?"}]
-    asked: Any = {"model": "smollm2", "messages": messages, "temperature": 0, "max_tokens": 12}
+    asked: Any = {"model": WHOLE, "messages": messages, "temperature": 0, "max_tokens": 12}
     with OpenAI(base_url=f"{standing.base_url}/v1", api_key=key, max_retries=0) as sdk:
         answer = sdk.chat.completions.create(**asked).choices[0].message.content
         assert "Paris" in answer
@@ -271,7 +273,7 @@ def test_broker_restarted_mid_stream_costs_no_token(
     fragile.start_web()
     fragile.start_scheduler()
     fragile.start_worker()
-    job = fragile.submit(**LONG | {"max_tokens": 2000})
+    job = fragile.submit(**LONG | {"max_tokens": 1000})
     with follow(fragile, job["id"]) as source:
         events = source.events()
         seen = tokens(events, at_most=20)
