@@ -13,20 +13,6 @@ from inference.packaged_weights import prepare_weights
 from tasks.settings import settings
 
 LAYERS = 3
-WHOLE = "whole"
-"""The name that the whole model has meanwhile."""
-
-_OVERRIDES = """
-[models.{model.name}]
-source = "{folder}"
-quantization = "fp32"
-
-[models.{whole}]
-source = "packaged:{model.name}"
-quantization = "fp32"
-context_length = 8192
-prices = {{ input_usd = 0.02, cached_input_usd = 0.01, output_usd = 0.08 }}
-"""
 
 
 def save_shallow(folder: Path) -> str:
@@ -35,4 +21,4 @@ def save_shallow(folder: Path) -> str:
     weights = prepare_weights(cache_dir)
     AutoModelForCausalLM.from_pretrained(weights, num_hidden_layers=LAYERS).save_pretrained(folder)
     AutoTokenizer.from_pretrained(prepare_tokenizer(cache_dir)).save_pretrained(folder)
-    return _OVERRIDES.format(model=SMOLLM2, folder=folder, whole=WHOLE)
+    return f'[models.{SMOLLM2.name}]\nsource = "{folder}"\nquantization = "fp32"\n'

@@ -30,6 +30,18 @@ QUICK = {
 }
 
 
+WHOLE = "whole"
+"""The name of the packaged model with all of its layers, where the one of few layers has taken its own."""
+
+_WHOLE_MODEL = f"""
+[models.{WHOLE}]
+source = "packaged:smollm2-135m-instruct"
+quantization = "fp32"
+context_length = 8192
+prices = {{ input_usd = 0.02, cached_input_usd = 0.01, output_usd = 0.08 }}
+"""
+
+
 class Books:
     """What the database says, straight from its tables."""
 
@@ -81,7 +93,7 @@ def zygotes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 @pytest.fixture(scope="package")
 def shallow(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """The settings with which the packaged model has few layers: these tests are about processes."""
-    return {"catalog_overrides": save_shallow(tmp_path_factory.mktemp("shallow"))}
+    return {"catalog_overrides": save_shallow(tmp_path_factory.mktemp("shallow")) + _WHOLE_MODEL}
 
 
 @pytest.fixture(scope="module")

@@ -13,8 +13,7 @@ import pytest
 from openai import OpenAI
 
 from tasks.migrate import upgrade
-from tests.integration.inference.shallow_model import WHOLE
-from tests.integration.processes.conftest import QUICK, Books, with_key
+from tests.integration.processes.conftest import QUICK, WHOLE, Books, with_key
 from tests.integration.processes.event_source import EventSource, open_and_never_read, text, tokens
 from tests.services.platform import Platform
 from tests.services.postgres import PostgresServer
