@@ -48,7 +48,9 @@ test: $(INSTALLED) ## every test, against real services (started, or installed, 
 test-fast: $(INSTALLED) ## the tests that need no service and no model
 	$(BIN)/python -m pytest -m "not slow and not services and not model" $(PYTEST_ARGS)
 
-# Webhooks come back to the tests themselves.
+# Webhooks come back to the tests themselves, one reads all that can be logged, and some know the model's words.
+test-services: export TOKENMILL_LOG_LEVEL = DEBUG
+test-services: export TOKENMILL_CATALOG_OVERRIDES = models.smollm2-135m-instruct.quantization = "fp32"
 test-services: $(INSTALLED) ## the acceptance tests, over the processes of `make services`
 	TOKENMILL_WEBHOOK_ALLOW_HTTP=1 TOKENMILL_WEBHOOK_ALLOW_PRIVATE_ADDRESSES=1 OMP_NUM_THREADS=1 \
 		$(BIN)/python -m tests.services.run $(SERVICES_ARGS) -- \

@@ -9,6 +9,7 @@ import errno
 import selectors
 import socket
 from collections import deque
+from collections.abc import Callable
 from enum import Enum, auto
 from functools import partial
 from time import monotonic
@@ -31,6 +32,8 @@ _READ_BYTES = 16 * 1024
 _HEAD_END = b"\r\n\r\n"
 # A body may come so slowly, but not more so.
 _FEWEST_BYTES_A_SECOND = 4096
+# Of a body that nobody has read, gunicorn throws away so much and keeps the connection, and no more.
+_MOST_DRAINED_BYTES = 64 * 1024
 _NOTHING_TO_ACCEPT = {errno.EAGAIN, errno.EWOULDBLOCK, errno.ECONNABORTED}
 _NO_FILES_LEFT = {errno.EMFILE, errno.ENFILE}
 
@@ -171,6 +174,8 @@ class PatientWorker(ThreadWorker):
     def handle_request(self, req: Any, conn: Connection) -> Any:
         # Of a client that takes nothing of its answer.
         conn.sock.settimeout(settings().send_timeout_seconds)
+        # Said in the answer: a client that is not told sends its next request where nobody reads it.
+        req.should_close = partial(_ends_after, req, req.should_close)
         return super().handle_request(req, conn)
 
     def _keepalive_after(self, conn: Connection, keepalive: bool) -> bool:
@@ -231,3 +236,8 @@ class PatientWorker(ThreadWorker):
         except OSError as error:
             log.debug("client gone", action="refusal_unread", error=type(error).__name__)
         self.tpool.submit(conn.close, graceful=True)
+
+
+def _ends_after(req: Any, asked_for: Callable[[], bool]) -> bool:
+    """Whether a connection ends with the answer: as its client asks, or with much of a body unread."""
+    return asked_for() or getattr(req.body.reader, "length", 0) > _MOST_DRAINED_BYTES

@@ -84,7 +84,8 @@ def test_status_shows_the_platform_on_a_screen_and_as_json(
     shown = tokenmill("status", **database)
     assert (shown.returncode, shown.stderr) == (0, "")
     assert max(map(len, shown.stdout.splitlines())) <= 80
-    for part in ("smollm2-135m-instruct", "embedded", "jobs/min", "this month $"):
+    kind = "embedded" if isinstance(live_server, EmbeddedServer) else "scheduler"
+    for part in ("smollm2-135m-instruct", kind, "jobs/min", "this month $"):
         assert part in shown.stdout
     read = json.loads(tokenmill("status", "--json", **database).stdout)
     assert {worker["model"] for worker in read["workers"]} >= {"smollm2-135m-instruct"}

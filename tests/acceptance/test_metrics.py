@@ -9,6 +9,8 @@ from tests.acceptance.conftest import LiveServer
 from tests.unit.tasks.metrics.samples import Page
 
 LABELS = {"model": "smollm2-135m-instruct", "tier": "default"}
+pytestmark = pytest.mark.embedded("processes have a page each, whose sums other tests look at")
+
 # There where there is a GPU, or where something failed.
 SOMETIMES = {"tokenmill_device_power_watts", "tokenmill_circuit_open"}
 

@@ -186,6 +186,20 @@ def test_unread_body_that_is_dribbled_frees_its_thread(start: Start) -> None:
     assert b"hello" in running.ask()
 
 
+@pytest.mark.parametrize(("length", "told"), [(1000, b"keep-alive"), (1_000_000, b"close")])
+def test_answer_tells_whether_the_connection_outlives_an_unread_body(
+    start: Start, length: int, told: bytes
+) -> None:
+    head = b"POST /hello HTTP/1.1\r\nHost: here\r\nContent-Length: %d\r\n\r\n" % length
+    client = start().client(head + b"a" * 1000)
+    assert b"Connection: " + told in answer_to(client)
+    if told == b"close":
+        assert is_closed(client)
+    else:
+        client.sendall(GET)
+        assert b"hello" in answer_to(client)
+
+
 def test_client_that_takes_nothing_of_its_answer_is_dropped(start: Start) -> None:
     running = start(send_timeout_seconds=0.3)
     for _ in range(THREADS):
