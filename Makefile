@@ -45,8 +45,9 @@ test: $(INSTALLED) ## every test, against real services (started, or installed, 
 	$(BIN)/python -m tests.services
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadscope $(PYTEST_ARGS)
 
-test-fast: $(INSTALLED) ## the tests that need no service and no model
-	$(BIN)/python -m pytest -m "not slow and not services and not model" $(PYTEST_ARGS)
+test-fast: $(INSTALLED) ## the unit tests: no service, no database, no model
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/unit -n 2 --dist loadscope \
+		-m "not slow and not services and not model" $(PYTEST_ARGS)
 
 # Webhooks come back to the tests themselves, one reads all that can be logged, and some know the model's words.
 test-services: export TOKENMILL_LOG_LEVEL = DEBUG
